@@ -1,0 +1,25 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Tests run several processes on few cores: one thread each is faster, and bit-exactness is only claimed at equal threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def slices() -> Path:
+    """The folder of real data slices in their original formats, where there is one."""
+    folder = os.environ.get("XSTILTS_DATA")
+    if not folder:
+        pytest.skip("XSTILTS_DATA names no folder of data slices")
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        pytest.fail(f"XSTILTS_DATA={folder} is not a folder")
+    return path
