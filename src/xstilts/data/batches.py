@@ -51,3 +51,74 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Tokens a sequence, int64 [S]."""
+        return self.starts.diff()
+
+
+def _spans(starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the spans starts[i]:starts[i+1] of `index`, laid end to end: every position [N], and the new starts [I+1]."""
+    sizes = starts[index + 1] - starts[index]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    positions = np.arange(offsets[-1], dtype=np.int64) + np.repeat(starts[index] - offsets[:-1], sizes)
+    return positions, offsets
+
+
+def _tensor(values: np.ndarray, device: torch.device | str) -> torch.Tensor:
+    """Whole numbers become int64, which torch indexes with; everything else keeps its type."""
+    values = np.ascontiguousarray(values, dtype=np.int64 if values.dtype.kind in "iu" else None)
+    return torch.from_numpy(values).to(device, non_blocking=True)
+
+
+def gather(features: Features, index: np.ndarray, device: torch.device | str = "cpu") -> Batch:
+    """The units of `index` (int64 [U]), in that order, with everything that is aligned to them.
+
+    A unit may come twice. Fields hold whatever a format put there: positions inside must be relative to the unit or
+    the sequence they are of, since nothing is renumbered here.
+    """
+    index = np.asarray(index, dtype=np.int64)
+    sequences, units = _spans(features.units, index)
+    tokens, starts = _spans(features.starts, sequences)
+    rows = {"unit": index, "sequence": sequences, "token": tokens}
+    return Batch(
+        tokens=_tensor(features.tokens[tokens], device),
+        starts=_tensor(starts, device),
+        units=_tensor(units, device),
+        fields={name: _tensor(values[rows[align]], device) for name, (align, values) in features.fields.items()},
+        index=index,
+    )
+
+
+def micro_batches(features: Features, index: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Cut the units of `index` into groups of similar length, the longest first (out of memory shows at once).
+
+    A group's padded size, sequences times the longest of them, stays within `budget` tokens; a unit that is larger by
+    itself is a group by itself. Equal lengths keep their order, so the cut is a pure function of its arguments.
+    """
+    index = np.asarray(index, dtype=np.int64)
+    sizes = np.diff(features.starts)
+    longest = np.array([sizes[a:b].max(initial=0) for a, b in _bounds(features, index)], dtype=np.int64)
+    counts = np.diff(features.units)[index]
+    order = np.argsort(-longest, kind="stable")
+    groups: list[np.ndarray] = []
+    begin, width, rows = 0, 0, 0
+    for at, unit in enumerate(order):
+        if at > begin and max(width, longest[unit]) * (rows + counts[unit]) > budget:
+            groups.append(index[order[begin:at]])
+            begin, width, rows = at, 0, 0
+        width, rows = max(width, longest[unit]), rows + counts[unit]
+    if begin < len(order):
+        groups.append(index[order[begin:]])
+    return groups
+
+
+def _bounds(features: Features, index: np.ndarray) -> zip[tuple[int, int]]:
+    """The first and last sequence of every unit."""
+    return zip(features.units[index], features.units[index + 1], strict=True)
+
+
+def in_length_order(features: Features, budget: int) -> list[np.ndarray]:
+    """Every unit of a part, as inference reads it: similar lengths together, within a token budget."""
+    return micro_batches(features, np.arange(len(features)), budget)
