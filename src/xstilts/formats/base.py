@@ -55,6 +55,7 @@ class Format(ABC):
     name: ClassVar[str]
     columns: ClassVar[pa.Schema]  # of its canonical parquet; the first is `id`, a unique string
     trainable: ClassVar[bool] = True
+    whole_batch: ClassVar[bool] = False  # the loss needs all units of a step at once (in-batch negatives)
 
     def check(self, table: pa.Table, task: Task) -> None:  # noqa: B027 (most formats have nothing to add)
         """Refuse rows that this task cannot have, such as a label it does not know.
@@ -99,6 +100,7 @@ class Format(ABC):
     ) -> dict[Part, pa.Table]:
         """Predictions a part: a table with at least `id`, `prediction`, `gold`, one row an item, in item order.
 
+        Only items that are asked about count: candidates of a pool have no row, and a part of nothing else no table.
         All parts of a target come at once, since a candidate pool may span languages.
         """
 
@@ -122,6 +124,21 @@ def first(hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
 def mean(hidden: torch.Tensor, batch: Batch) -> torch.Tensor:
     """The mean over every sequence's tokens, special ones included as XTREME does, [S, H]."""
     return torch.segment_reduce(hidden, "mean", offsets=batch.starts, axis=0)
+
+
+def template(tokenizer: PreTrainedTokenizerBase, pair: bool = False) -> list[list[int]]:
+    """The special tokens before, between and after the texts of a sequence.
+
+    XLM-R: [[<s>], [</s>]] around one text and [[<s>], [</s>, </s>], [</s>]] around a pair.
+    """
+    encoding = tokenizer(*["a", "a"] if pair else ["a"])
+    groups: list[list[int]] = [[]]
+    for token, text in zip(encoding["input_ids"], encoding.sequence_ids(0), strict=True):
+        if text is None:
+            groups[-1].append(token)
+        elif text == len(groups) - 1:
+            groups.append([])
+    return groups
 
 
 def encoding_options() -> dict[str, Any]:
