@@ -11,7 +11,31 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
-WORDS = "the a cat dog sat on mat ran saw it was because so what who where in paris london rain cold warm not".split()
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "dog",
+    "sat",
+    "on",
+    "mat",
+    "ran",
+    "saw",
+    "it",
+    "was",
+    "because",
+    "so",
+    "what",
+    "who",
+    "where",
+    "in",
+    "paris",
+    "london",
+    "rain",
+    "cold",
+    "warm",
+    "not",
+]
 PIECES = [*"abcdefghijklmnopqrstuvwxyz0123456789.,?!'-", "ing", "ed", "er", "ion"]
 
 
