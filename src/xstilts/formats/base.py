@@ -55,7 +55,6 @@ class Format(ABC):
     name: ClassVar[str]
     columns: ClassVar[pa.Schema]  # of its canonical parquet; the first is `id`, a unique string
     trainable: ClassVar[bool] = True
-    whole_batch: ClassVar[bool] = False  # units of a batch are judged against each other: never cut a step's batch
     whole_batch: ClassVar[bool] = False  # the loss needs all units of a step at once (in-batch negatives)
 
     def check(self, table: pa.Table, task: Task) -> None:  # noqa: B027 (most formats have nothing to add)
@@ -143,8 +142,5 @@ def template(tokenizer: PreTrainedTokenizerBase, pair: bool = False) -> list[lis
 
 
 def encoding_options() -> dict[str, Any]:
-    """The tokenizer call every format makes: ids only, no padding, truncation is ours to count.
-
-    Special tokens are put around by `xstilts.model.tokenizer.frame`.
-    """
+    """The tokenizer call every format makes: ids only, no padding, truncation is ours to count."""
     return {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}

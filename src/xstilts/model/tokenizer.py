@@ -1,11 +1,8 @@
-"""Tokenizers: loaded from a folder of the library, never from the network, and what they put around texts."""
+"""Tokenizers: loaded from a folder of the library, never from the network."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,31 +37,6 @@ def load(folder: Path) -> PreTrainedTokenizerBase:
         if getattr(tokenizer, name) is None:
             raise DataError(folder, f"its tokenizer has no {name[:-3]}, which an encoder needs")
     return tokenizer
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The special ids around one text, or around and between two: `before + text (+ between + text) + after`."""
-
-    before: list[int]
-    between: list[int]
-    after: list[int]
-
-    def __len__(self) -> int:
-        return len(self.before) + len(self.between) + len(self.after)
-
-
-def frame(tokenizer: PreTrainedTokenizerBase, pair: bool = False) -> Frame:
-    """What this tokenizer puts around texts: `<s> a </s></s> b </s>` for XLM-R, `[CLS] a [SEP] b [SEP]` for BERT.
-
-    Asked of the tokenizer itself, with probes, since transformers 5 has no call that says it.
-    """
-    encoded = tokenizer(*["a", "b"][: 1 + pair], return_special_tokens_mask=True)
-    marked = zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)
-    runs = [[token for token, _ in run] for special, run in groupby(marked, key=itemgetter(1)) if special]
-    if len(runs) != 2 + pair:
-        raise UserError(f"the tokenizer {tokenizer.name_or_path} does not put special tokens around and between texts")
-    return Frame(runs[0], runs[1] if pair else [], runs[-1])
 
 
 def _first_line(error: Exception) -> str:
