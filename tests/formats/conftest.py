@@ -11,31 +11,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
-WORDS = [
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "sat",
-    "on",
-    "mat",
-    "ran",
-    "saw",
-    "it",
-    "was",
-    "because",
-    "so",
-    "what",
-    "who",
-    "where",
-    "in",
-    "paris",
-    "london",
-    "rain",
-    "cold",
-    "warm",
-    "not",
-]
+WORDS = "the a cat dog sat on mat ran saw it was because so what who where in paris london rain cold warm not"
 PIECES = [*"abcdefghijklmnopqrstuvwxyz0123456789.,?!'-", "ing", "ed", "er", "ion"]
 
 
@@ -45,7 +21,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
     <s>=0 <pad>=1 </s>=2 <unk>=3, <mask> last; `<s> A </s>` and `<s> A </s></s> B </s>`.
     """
-    pieces = [("▁", -9.0)] + [(f"▁{word}", -3.0) for word in WORDS] + [(piece, -8.0) for piece in PIECES]
+    pieces = [("▁", -9.0)] + [(f"▁{word}", -3.0) for word in WORDS.split()] + [(piece, -8.0) for piece in PIECES]
     backend = Tokenizer(models.Unigram([(name, 0.0) for name in SPECIAL] + pieces + [("<mask>", 0.0)], unk_id=3))
     backend.normalizer = normalizers.Sequence(
         [normalizers.Replace(Regex(r"[\u200b-\u200f\ufeff]"), " "), normalizers.NFKC(), normalizers.Lowercase()]
