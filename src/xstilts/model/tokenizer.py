@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ def load(folder: Path) -> PreTrainedTokenizerBase:
 
     Raises `DataError` when the files are not a tokenizer with the special tokens an encoder needs.
     """
-    # Threads of the tokenizer do not survive the forks that other libraries make, and it warns about it a line a fork.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers import AutoTokenizer, XLMRobertaTokenizer
 
     bare = not any((folder / name).exists() for name in _FILES)

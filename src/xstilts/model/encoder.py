@@ -1,0 +1,105 @@
+"""The encoder: a stock Hugging Face model, read through an adapter, flat in and flat out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import AutoModel
+from transformers.initialization import no_init_weights
+
+from xstilts.errors import UserError
+from xstilts.model import adapters, weights
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class Encoder(nn.Module):
+    """Turns tokens into hidden states; nothing outside sees padding.
+
+    Of `architecture` (a Hugging Face `model_type`) and `config` (its settings). The weights are random, drawn from
+    torch's global generator, unless `empty`, when they are left as they come for `load` to fill.
+    """
+
+    def __init__(
+        self, architecture: str, config: Mapping[str, Any], dropout: float | None = None, empty: bool = False
+    ) -> None:
+        super().__init__()
+        self.adapter = adapters.get(architecture)
+        self.config: PretrainedConfig = adapters.configure(architecture, config, dropout)
+        with no_init_weights() if empty else nullcontext():
+            self.model: PreTrainedModel = AutoModel.from_config(
+                self.config, attn_implementation="sdpa", **self.adapter.options
+            )
+        self.left: dict[str, torch.Tensor] = {}  # what the weights' file has beside the encoder, such as `lm_head.*`
+
+    @property
+    def hidden_size(self) -> int:
+        return int(self.config.hidden_size)
+
+    @property
+    def layers(self) -> int:
+        """Transformer blocks."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding table."""
+        return int(self.config.vocab_size)
+
+    @property
+    def embeddings(self) -> nn.Embedding:
+        """Of the sub-words."""
+        table = self.model.get_input_embeddings()
+        assert isinstance(table, nn.Embedding)
+        return table
+
+    @property
+    def longest(self) -> int:
+        """Tokens that a sequence can have at most."""
+        return int(self.config.max_position_embeddings) - self.adapter.first_position(self.config)
+
+    def load(self, path: Path) -> None:
+        """Fill every weight from a safetensors file, whatever prefix its names carry; the rest goes to `left`.
+
+        Raises `UserError` naming what the file lacks or has in another shape.
+        """
+        self.left = weights.fill(self.model, path, prefix=f"{self.model.base_model_prefix}.")
+
+    def check(self, vocabulary: int, max_length: int) -> None:
+        """Raises `UserError` when a tokenizer of `vocabulary` ids, or sequences of `max_length`, do not fit."""
+        if vocabulary > self.vocabulary:
+            raise UserError(
+                f"the tokenizer has {vocabulary} ids and the model has only {self.vocabulary} rows (vocab_size): "
+                "they are not of the same model"
+            )
+        if max_length > self.longest:
+            raise UserError(f"max_length={max_length} is more than the {self.longest} positions of the model")
+
+    def forward(
+        self, tokens: torch.Tensor, starts: torch.Tensor, layers: int | None = None, width: int | None = None
+    ) -> torch.Tensor:
+        """Hidden states [T, H] of tokens [T], sequence s being starts[s]:starts[s+1].
+
+        `layers=k` runs the first k blocks only and gives their output (0: the embeddings'). `width` is the length of
+        the longest sequence, for a caller that knows it without asking the device.
+        """
+        lengths = starts.diff()
+        width = int(lengths.max()) if width is None else width
+        places = torch.arange(width, device=tokens.device)
+        gaps = width * torch.arange(len(lengths), device=tokens.device) - starts[:-1]
+        cells = torch.arange(len(tokens), device=tokens.device) + gaps.repeat_interleave(lengths, output_size=len(tokens))
+        padded = tokens.new_full((len(lengths) * width,), self.config.pad_token_id).index_copy(0, cells, tokens)
+        full = len(tokens) == len(padded)  # nothing is padded: attention is faster without a mask
+        with adapters.truncated(self.model, self.adapter, self.layers if layers is None else layers):
+            hidden = self.model(
+                input_ids=padded.view(-1, width),
+                attention_mask=None if full else places < lengths[:, None],
+                position_ids=(places + self.adapter.first_position(self.config))[None],
+            ).last_hidden_state
+        return hidden.flatten(0, 1).index_select(0, cells)

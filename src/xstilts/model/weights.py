@@ -1,0 +1,61 @@
+"""Weights in safetensors files, and nothing else: no file we read can run code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from xstilts.errors import DataError
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A safetensors file, read tensor by tensor; `DataError` when it is not there, cut short or something else."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise DataError(path, f"cannot be read as safetensors ({error}); restore it") from None
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Every tensor of a file."""
+    with opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+
+
+@torch.no_grad()
+def fill(module: nn.Module, path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """Copy a file into all weights of a module, whether or not its names begin with `prefix`; returns what is left.
+
+    Raises `DataError` naming weights that the file lacks, or has in another shape; nothing is copied then.
+    """
+    own = module.state_dict()
+    with opened(path) as file:
+        stored = {name.removeprefix(prefix): name for name in file.keys()}  # noqa: SIM118
+        missing = [name for name in own if name not in stored]
+        if missing:
+            raise DataError(path, f"lacks {len(missing)} of the model's {len(own)} weights, such as {_some(missing)}")
+        shapes = {name: tuple(file.get_slice(stored[name]).get_shape()) for name in own}
+        wrong = [
+            f"{name} {list(shapes[name])} where the model has {list(weight.shape)}"
+            for name, weight in own.items()
+            if shapes[name] != weight.shape
+        ]
+        if wrong:
+            raise DataError(
+                path, f"does not fit the model's config: {_some(wrong)} (an embedding's first size is the vocabulary)"
+            )
+        for name, weight in own.items():
+            weight.copy_(file.get_tensor(stored[name]))
+        return {name: file.get_tensor(key) for name, key in stored.items() if name not in own}
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
