@@ -91,9 +91,10 @@ class Encoder(nn.Module):
         """
         lengths = starts.diff()
         width = int(lengths.max()) if width is None else width
-        places = torch.arange(width, device=tokens.device)
-        gaps = width * torch.arange(len(lengths), device=tokens.device) - starts[:-1]
-        cells = torch.arange(len(tokens), device=tokens.device) + gaps.repeat_interleave(lengths, output_size=len(tokens))
+        sizes = width, len(lengths), len(tokens)
+        places, sequences, flat = (torch.arange(size, device=tokens.device) for size in sizes)
+        shift = sequences * width - starts[:-1]
+        cells = flat + shift.repeat_interleave(lengths, output_size=len(tokens))
         padded = tokens.new_full((len(lengths) * width,), self.config.pad_token_id).index_copy(0, cells, tokens)
         full = len(tokens) == len(padded)  # nothing is padded: attention is faster without a mask
         with adapters.truncated(self.model, self.adapter, self.layers if layers is None else layers):
