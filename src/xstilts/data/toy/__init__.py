@@ -1,0 +1,84 @@
+"""The toy world: a synthetic micro-world that answers for every task, small enough to run whole on a laptop.
+
+    languages.py   who speaks: resource, order, script, kinship     lexicon.py   words, names, what can be done to what
+    scenes.py      people, scenes, events                           stories.py   documents, and what follows from what
+    grammar.py     from events to a language's words                logic.py     what a clause says about another
+    tasks/         a generator a format                             tokens.py    the tokenizer
+    models.py      the shapes of the models and their weights
+
+All of it is synthetic, and results from it say so. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xstilts.data.toy.languages import LANGUAGES, Language, seen
+
+if TYPE_CHECKING:
+    from xstilts.data.library import Library
+    from xstilts.task import Task
+
+__all__ = ["LANGUAGES", "SIZES", "Language", "fill", "localised", "seen"]
+
+#: items a part, by split, where the world does not say
+SIZES = {"train": 2000, "selection": 200, "dev": 100, "test": 200}
+#: formats in which English is the other side of every item
+_PAIRED = {"nearest", "mining"}
+
+
+def localised(task: Task, sizes: dict[str, int] | None = None) -> Task:
+    """A task as the toy world has it: evaluated in the toy languages, in the counts the toy world gives."""
+    codes = [language.code for language in LANGUAGES if language.code != "en" or task.format not in _PAIRED]
+    here = replace(task, languages=codes if task.languages else [])
+    return replace(here, counts={part: count(part, sizes) for part in here.parts})
+
+
+def count(part: str, sizes: dict[str, int] | None = None) -> int:
+    """Items of a part such as `en/train`."""
+    return {**SIZES, **(sizes or {})}.get(part.split("/")[1], SIZES["test"])
+
+
+def fill(world: dict[str, Any], tasks: Iterable[Task], library: Library) -> None:
+    """Write every part of the tasks. `world` has `seed` and `sizes`, items by split. Same words, same bytes."""
+    import pyarrow as pa
+
+    from xstilts import formats
+
+    for task in (localised(task, world.get("sizes")) for task in tasks):
+        schema = formats.get(task.format).columns
+        for name, rows in parts(task, int(world.get("seed", 0))):
+            library.write(task, name, pa.Table.from_pylist(rows, schema))
+        library.finish(task, source(world), world=world.get("name", "toy"), complete=True)
+
+
+def parts(task: Task, seed: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The name and the rows of every part of a localised task."""
+    from xstilts.data.toy.tasks.part import Part
+
+    generator = import_module(f"xstilts.data.toy.tasks.{task.format}")
+    shared: dict[str, Any] = {}  # items of a split that every language has
+    for name in task.parts:
+        code, split = name.split("/")
+        part = Part(task, code, split, task.counts[name], seed)
+        items = generator.items(part) if part.independent or split not in shared else shared[split]
+        shared[split] = items
+        yield name, [{"id": f"{number}", **generator.row(item, part)} for number, item in enumerate(items)]
+
+
+def source(world: dict[str, Any]) -> dict[str, Any]:
+    """What a filling depends on: the world's settings and this package's own code."""
+    return {"seed": int(world.get("seed", 0)), "sizes": {**SIZES, **(world.get("sizes") or {})}, "code": _code()}
+
+
+def _code() -> str:
+    """Hash of the generators, so that a library filled by older ones is known to be stale."""
+    sha, here = sha256(), Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        sha.update(f"{path.relative_to(here)}\n".encode() + path.read_bytes())
+    return sha.hexdigest()
