@@ -48,14 +48,10 @@ class Batch:
     units: torch.Tensor  # int64 [U+1]
     fields: dict[str, torch.Tensor]
     index: np.ndarray  # int64 [U], which units of the features these are, in this order
+    width: int | None = None  # tokens of the longest sequence, known without asking the device
 
     def __len__(self) -> int:
         return len(self.index)
-
-    @property
-    def lengths(self) -> torch.Tensor:
-        """Tokens a sequence, int64 [S]."""
-        return self.starts.diff()
 
 
 def _spans(starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,51 +68,52 @@ def _tensor(values: np.ndarray, device: torch.device | str) -> torch.Tensor:
     return torch.from_numpy(values).to(device, non_blocking=True)
 
 
+def rows(features: Features, index: np.ndarray) -> dict[Align, np.ndarray]:
+    """Where the units of `index` and their sequences and tokens are in a part, in order: int64 positions each."""
+    sequences, _ = _spans(features.units, index)
+    tokens, _ = _spans(features.starts, sequences)
+    return {"unit": index, "sequence": sequences, "token": tokens}
+
+
 def gather(features: Features, index: np.ndarray, device: torch.device | str = "cpu") -> Batch:
     """The units of `index` (int64 [U]), in that order, with everything that is aligned to them.
 
     A unit may come twice. Fields hold whatever a format put there: positions inside must be relative to the unit or
     the sequence they are of, since nothing is renumbered here.
     """
-    index = np.asarray(index, dtype=np.int64)
     sequences, units = _spans(features.units, index)
     tokens, starts = _spans(features.starts, sequences)
-    rows = {"unit": index, "sequence": sequences, "token": tokens}
+    where = {"unit": index, "sequence": sequences, "token": tokens}
     return Batch(
         tokens=_tensor(features.tokens[tokens], device),
         starts=_tensor(starts, device),
         units=_tensor(units, device),
-        fields={name: _tensor(values[rows[align]], device) for name, (align, values) in features.fields.items()},
+        fields={name: _tensor(values[where[align]], device) for name, (align, values) in features.fields.items()},
         index=index,
+        width=int(np.diff(starts).max(initial=0)),
     )
 
 
 def micro_batches(features: Features, index: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Cut the units of `index` into groups of similar length, the longest first (out of memory shows at once).
+    """Cut the units of `index` into groups of similar length, the longest first (out of memory then shows at once).
 
     A group's padded size, sequences times the longest of them, stays within `budget` tokens; a unit that is larger by
     itself is a group by itself. Equal lengths keep their order, so the cut is a pure function of its arguments.
     """
-    index = np.asarray(index, dtype=np.int64)
-    sizes = np.diff(features.starts)
-    longest = np.array([sizes[a:b].max(initial=0) for a, b in _bounds(features, index)], dtype=np.int64)
-    counts = np.diff(features.units)[index]
+    sequences, bounds = _spans(features.units, index)
+    sizes = features.starts[sequences + 1] - features.starts[sequences]
+    longest = np.maximum.reduceat(sizes, bounds[:-1]) if len(index) else sizes
     order = np.argsort(-longest, kind="stable")
-    groups: list[np.ndarray] = []
-    begin, width, rows = 0, 0, 0
-    for at, unit in enumerate(order):
-        if at > begin and max(width, longest[unit]) * (rows + counts[unit]) > budget:
-            groups.append(index[order[begin:at]])
-            begin, width, rows = at, 0, 0
-        width, rows = max(width, longest[unit]), rows + counts[unit]
-    if begin < len(order):
-        groups.append(index[order[begin:]])
-    return groups
-
-
-def _bounds(features: Features, index: np.ndarray) -> zip[tuple[int, int]]:
-    """The first and last sequence of every unit."""
-    return zip(features.units[index], features.units[index + 1], strict=True)
+    groups: list[list[int]] = []
+    width = count = 0  # of the group that is being filled; its first unit is its longest
+    for at in order.tolist():
+        more = int(bounds[at + 1] - bounds[at])
+        if not groups or width * (count + more) > budget:
+            groups.append([])
+            width, count = int(longest[at]), 0
+        groups[-1].append(at)
+        count += more
+    return [index[group] for group in groups]
 
 
 def in_length_order(features: Features, budget: int) -> list[np.ndarray]:
