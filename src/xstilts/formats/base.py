@@ -72,7 +72,11 @@ class Format(ABC):
         raise NotImplementedError(f"{self.name} has no head")
 
     def corrupt(self, batch: Batch, tokenizer: PreTrainedTokenizerBase, rng: np.random.Generator) -> Batch:
-        """What training does to a batch before the encoder sees it; a pure function of the batch and `rng`."""
+        """What is done to a batch before the encoder sees it, such as masking; a pure function of the batch and `rng`.
+
+        Every unit's share in it depends on the unit and the generator's state only, not on its company: callers give
+        every micro-batch of a step a generator in the same state, and evaluation one of `default_rng(0)`.
+        """
         return batch
 
     def loss(self, head: nn.Module, hidden: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
