@@ -100,11 +100,11 @@ class Frame:
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Frame:
         return cls(*(np.array(group, np.int32) for group in template(tokenizer, pair=True)))
 
-    def room(self, max_length: int, pair: np.ndarray) -> np.ndarray:
-        """Sub-words that fit beside the special tokens of each sequence; `pair` is bool [S]."""
-        special = len(self.before) + len(self.after) + len(self.between) * pair
+    def room(self, max_length: int, pair: np.ndarray | bool = False) -> np.ndarray:
+        """Sub-words that fit beside the special tokens of a sequence; of each one where `pair` is bool [S]."""
+        special = len(self.before) + len(self.after) + len(self.between) * np.asarray(pair)
         if np.any(special >= max_length):
-            raise UserError(f"max_length={max_length} leaves no room beside {special.max()} special tokens")
+            raise UserError(f"max_length={max_length} leaves no room beside {np.max(special)} special tokens")
         return max_length - special
 
     def around(self, a: Ragged, b: Ragged | None = None, pair: np.ndarray | None = None) -> Ragged:

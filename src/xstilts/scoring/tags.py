@@ -9,7 +9,7 @@ CCONJ and SCONJ are one type and a final X is no chunk at all: both are given, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from xstilts.scoring.accuracy import accuracy
 
 Version = Literal["seqeval-0.0.12", "seqeval-1.2.2"]
-Sentences = Sequence[Sequence[str]] | pa.Array | pa.ChunkedArray  # tags a sentence
+Sentences: TypeAlias = Sequence[Sequence[str]] | pa.Array | pa.ChunkedArray  # the tags of each
 POSITIONS = "BIESO."  # what the first letter of a tag says; "." is outside as O is
 
 
@@ -37,20 +37,19 @@ def chunk_f1(gold: Sentences, predicted: Sentences, version: Version) -> float:
 
 def token_accuracy(gold: Sentences, predicted: Sentences) -> float:
     """Percent of single tags that are right; NaN where there are none. Raises as `chunk_f1` does."""
-    gold, predicted = _aligned(gold, predicted)
-    return accuracy(gold.flatten().to_numpy(zero_copy_only=False), predicted.flatten().to_numpy(zero_copy_only=False))
+    gold_tags, tags = (lists.flatten().to_numpy(zero_copy_only=False) for lists in _aligned(gold, predicted))
+    return accuracy(gold_tags, tags)
 
 
 def _aligned(gold: Sentences, predicted: Sentences) -> tuple[pa.ListArray, pa.ListArray]:
     """Both as Arrow lists, after a check that they speak of the same words."""
-    gold, predicted = _lists(gold), _lists(predicted)
-    if len(gold) != len(predicted):
-        raise ValueError(f"{len(predicted)} sentences predicted for {len(gold)} gold ones")
-    differ = pc.not_equal(pc.list_value_length(gold), pc.list_value_length(predicted))
-    at = pc.index(differ, True).as_py()
+    lists, others = _lists(gold), _lists(predicted)
+    if len(lists) != len(others):
+        raise ValueError(f"{len(others)} sentences predicted for {len(lists)} gold ones")
+    at = pc.index(pc.not_equal(pc.list_value_length(lists), pc.list_value_length(others)), True).as_py()
     if at >= 0:
-        raise ValueError(f"sentence {at}: {len(predicted[at])} tags predicted for {len(gold[at])} words")
-    return gold, predicted
+        raise ValueError(f"sentence {at}: {len(others[at])} tags predicted for {len(lists[at])} words")
+    return lists, others
 
 
 def _lists(sentences: Sentences) -> pa.ListArray:
