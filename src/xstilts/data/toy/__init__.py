@@ -1,8 +1,9 @@
 """The toy world: a synthetic micro-world that answers for every task, small enough to run whole on a laptop.
 
     languages.py   who speaks: resource, order, script, kinship     lexicon.py   words, names, what can be done to what
-    scenes.py      people, scenes, events                           stories.py   documents, and what follows from what
-    grammar.py     from events to a language's words                logic.py     what a clause says about another
+    events.py      what a clause says                               scenes.py    people, scenes, what happens
+    stories.py     documents, and what follows from what            logic.py     what a clause says about another
+    grammar.py     from events to a language's words
     tasks/         a generator a format                             tokens.py    the tokenizer
     models.py      the shapes of the models and their weights
 
@@ -32,16 +33,13 @@ SIZES = {"train": 2000, "selection": 200, "dev": 100, "test": 200}
 _PAIRED = {"nearest", "mining"}
 
 
-def localised(task: Task, sizes: dict[str, int] | None = None) -> Task:
-    """A task as the toy world has it: evaluated in the toy languages, in the counts the toy world gives."""
+def localised(task: Task) -> Task:
+    """A task as the toy world has it: evaluated in the toy languages, without the counts of the published data."""
     codes = [language.code for language in LANGUAGES if language.code != "en" or task.format not in _PAIRED]
-    here = replace(task, languages=codes if task.languages else [])
-    return replace(here, counts={part: count(part, sizes) for part in here.parts})
-
-
-def count(part: str, sizes: dict[str, int] | None = None) -> int:
-    """Items of a part such as `en/train`."""
-    return {**SIZES, **(sizes or {})}.get(part.split("/")[1], SIZES["test"])
+    options = dict(task.options)
+    if options.get("normalisation") == "mlqa":
+        options["normalisation"] = "squad"  # MLQA's articles are those of real languages
+    return replace(task, languages=codes if task.languages else [], options=options, counts={})
 
 
 def fill(world: dict[str, Any], tasks: Iterable[Task], library: Library) -> None:
@@ -50,22 +48,23 @@ def fill(world: dict[str, Any], tasks: Iterable[Task], library: Library) -> None
 
     from xstilts import formats
 
-    for task in (localised(task, world.get("sizes")) for task in tasks):
+    for task in map(localised, tasks):
         schema = formats.get(task.format).columns
-        for name, rows in parts(task, int(world.get("seed", 0))):
+        for name, rows in parts(task, world):
             library.write(task, name, pa.Table.from_pylist(rows, schema))
         library.finish(task, source(world), world=world.get("name", "toy"), complete=True)
 
 
-def parts(task: Task, seed: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def parts(task: Task, world: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """The name and the rows of every part of a localised task."""
     from xstilts.data.toy.tasks.part import Part
 
     generator = import_module(f"xstilts.data.toy.tasks.{task.format}")
+    sizes, seed = _sizes(world), int(world.get("seed", 0))
     shared: dict[str, Any] = {}  # items of a split that every language has
     for name in task.parts:
         code, split = name.split("/")
-        part = Part(task, code, split, task.counts[name], seed)
+        part = Part(task, code, split, sizes.get(split, sizes["test"]), seed)
         items = generator.items(part) if part.independent or split not in shared else shared[split]
         shared[split] = items
         yield name, [{"id": f"{number}", **generator.row(item, part)} for number, item in enumerate(items)]
@@ -73,7 +72,11 @@ def parts(task: Task, seed: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 def source(world: dict[str, Any]) -> dict[str, Any]:
     """What a filling depends on: the world's settings and this package's own code."""
-    return {"seed": int(world.get("seed", 0)), "sizes": {**SIZES, **(world.get("sizes") or {})}, "code": _code()}
+    return {"seed": int(world.get("seed", 0)), "sizes": _sizes(world), "code": _code()}
+
+
+def _sizes(world: dict[str, Any]) -> dict[str, int]:
+    return {**SIZES, **(world.get("sizes") or {})}
 
 
 def _code() -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from xstilts.data.toy.events import Asked, Event, Name, Phrase, Thing
 from xstilts.data.toy.languages import SOURCE, Language
 from xstilts.data.toy.lexicon import UPOS, forms
-from xstilts.data.toy.scenes import Asked, Event, Name, Phrase, Thing
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ def text(events: Event | Iterable[Event], language: Language = SOURCE) -> str:
     """Clauses as text: words and punctuation with a space between any two."""
     events = [events] if isinstance(events, Event) else events
     return " ".join(" ".join(spelled(clause(event, language), language)) for event in events)
+
+
+def phrased(phrase: Phrase, language: Language = SOURCE) -> str:
+    """A phrase by itself."""
+    return " ".join(spelled(_phrase(phrase, "", language), language))
 
 
 def asking(event: Event, role: str) -> Event:

@@ -6,8 +6,8 @@ convention is that of SNLI: premise and hypothesis speak of the same event where
 
 from __future__ import annotations
 
+from xstilts.data.toy.events import Event, Phrase, Quality, Thing
 from xstilts.data.toy.lexicon import CLASS, COLOURS, DAYS, OPPOSITE, PLAIN
-from xstilts.data.toy.scenes import Event, Phrase, Quality, Thing
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = "entailment", "neutral", "contradiction"
 #: how what a hypothesis says compares with what the premise says

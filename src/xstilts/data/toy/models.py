@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xstilts.data.toy.languages import seen
 from xstilts.data.toy.tokens import VOCABULARY, tokenizer
 from xstilts.errors import UserError, choices
 from xstilts.files import write_json
@@ -52,3 +53,21 @@ def model(name: str, world: dict[str, Any], library: Library) -> None:
         if shipped.is_file():
             shutil.copyfile(shipped, folder / "model.safetensors")
             write_json(folder / "config.json", {"model_type": "xlm-roberta", **shape})
+
+
+def settings(name: str) -> dict[str, Any]:
+    """What the toy world replaces in `conf/model/NAME.yaml`."""
+    shape = config(name)
+    width, layers = shape["hidden_size"], shape["num_hidden_layers"]
+    # Tables of words, positions and the one segment with their norm; four projections, two feed-forwards, two norms.
+    tables = (VOCABULARY + shape["max_position_embeddings"] + 1 + 2) * width
+    block = 4 * (width * width + width) + (8 * width * width + 5 * width) + 4 * width
+    return {
+        "about": "a toy XLM-R of the synthetic world",
+        "architecture": "xlm-roberta",
+        "config": shape,
+        "parameters": tables + layers * block,
+        "random": not (WEIGHTS / f"{name}.safetensors").is_file(),
+        "retrieval_layer": max(1, round(14 / 24 * layers)),
+        "seen": {code: size for code, size in seen().items() if size},
+    }

@@ -1,4 +1,4 @@
-"""What happens in the toy world: people and what is true of them, scenes, events, and what follows from what.
+"""What happens in the toy world: people and what is true of them, scenes, and the events of a scene.
 
 Nothing here is in any language. Knowledge sits in skewed choices (a scene's own words, a noun's usual places and
 qualities), so that a corpus drawn from it carries the knowledge, in every language alike.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from xstilts.data.toy.dice import Dice
+from xstilts.data.toy.events import Event, Name, Phrase, Quality, Thing
 from xstilts.data.toy.lexicon import (
     ADJECTIVES,
     CLASS,
@@ -23,57 +24,11 @@ from xstilts.data.toy.lexicon import (
     OBJECTS,
     PEOPLE,
     PREPOSITIONS,
-    SYNONYM,
     TIMES,
     TOWNS,
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Name:
-    form: str
-    kind: str  # PER, LOC or ORG
-    firm: str | None = None  # second word of an organisation's name
-
-
-@dataclass(frozen=True)
-class Thing:
-    noun: str
-    determiner: str | None = "the"
-    adjective: str | None = None
-    number: str | None = None
-
-
-@dataclass(frozen=True)
-class Quality:
-    adjective: str
-
-
-@dataclass(frozen=True)
-class Asked:
-    word: str  # who, what or where
-
-
-Phrase = Name | Thing | Quality | Asked
-
-
-@dataclass(frozen=True)
-class Event:
-    """One clause."""
-
-    verb: str
-    agent: Phrase
-    patient: Phrase | None = None
-    recipient: Name | None = None
-    preposition: str | None = None  # None before a question word
-    place: Phrase | None = None  # where, or for whom one works
-    time: str | None = None
-    auxiliary: str | None = None
-    negated: bool = False
-    link: str | None = None  # so, because: how it follows from the clause before
-    question: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +57,9 @@ class Scene:
     adjectives: list[str]
 
 
-def _person(name: str) -> Person:
-    dice = Dice("person", name)
+def person(name: str, *key: object) -> Person:
+    """Somebody of that name; `key` tells namesakes apart."""
+    dice = Dice("person", name, *key)
     return Person(
         name=Name(name, "PER"),
         home=Name(dice.pick(TOWNS), "LOC"),
@@ -114,7 +70,7 @@ def _person(name: str) -> Person:
     )
 
 
-PERSONS = [_person(name) for name in PEOPLE]
+PERSONS = [person(name) for name in PEOPLE]
 #: where a noun is usually found, the likeliest first, and what it is usually like
 PLACES_OF = {noun: Dice("places", noun).sample(CLASSES["place"], 3) for noun in NOUNS}
 QUALITIES_OF = {noun: Dice("qualities", noun).sample(ADJECTIVES, 4) for noun in NOUNS}
@@ -229,19 +185,3 @@ def facts(person: Person) -> list[Event]:
         Event("like", person.name, Thing(person.food, None)),
         Event("feed", person.name, Thing(person.pet)),
     ]
-
-
-def restated(dice: Dice, event: Event, share: float) -> Event:
-    """The same in other words: each word that has a synonym gives way to it with that probability."""
-
-    def other(word: str) -> str:
-        return SYNONYM[word] if word in SYNONYM and dice.chance(share) else word
-
-    def phrase(part: Phrase | None) -> Phrase | None:
-        if isinstance(part, Thing):
-            return replace(part, noun=other(part.noun), adjective=part.adjective and other(part.adjective))
-        return Quality(other(part.adjective)) if isinstance(part, Quality) else part
-
-    agent = phrase(event.agent)
-    assert agent is not None
-    return replace(event, verb=other(event.verb), agent=agent, patient=phrase(event.patient), place=phrase(event.place))

@@ -5,25 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xstilts.data.toy.dice import Dice
+from xstilts.data.toy.events import Event, Name, Phrase, Quality, Thing, restated
 from xstilts.data.toy.grammar import asking
 from xstilts.data.toy.lexicon import CLASS, CLASSES, OPPOSITE
-from xstilts.data.toy.scenes import (
-    PERSONS,
-    SCENES,
-    Event,
-    Name,
-    Phrase,
-    Quality,
-    Scene,
-    Thing,
-    act,
-    action,
-    facts,
-    quality,
-    restated,
-    someone,
-    thing,
-)
+from xstilts.data.toy.scenes import PERSONS, SCENES, Scene, act, action, facts, quality, someone, thing
 
 #: cause and effect: a verb and its object, where a class stands for any noun of it and the same class for the same noun
 CHAINS = (
@@ -39,8 +24,8 @@ CHAINS = (
     (("buy", "food"), ("cook", "food")),
     (("want", "vehicle"), ("buy", "vehicle")),
     (("see", "bear"), ("run", None)),
-    (("find", "animal"), ("help", "judge")),
-    (("meet", "farmer"), ("walk", None)),
+    (("find", "key"), ("drive", "car")),
+    (("sell", "vehicle"), ("walk", None)),
 )
 STATES = {"hungry", "tired", "sick", "sad", "happy", "cold", "young"}
 
@@ -53,9 +38,8 @@ def filled(pattern: tuple[str, str | None], who: Phrase, nouns: dict[str, Thing]
     return Event(verb, who, Quality(what) if what in STATES else nouns.get(what) or Thing(what, "a"))
 
 
-def chain(dice: Dice, number: int, scene: Scene, names: bool = True) -> tuple[Event, Event]:
+def chain(dice: Dice, number: int, scene: Scene, who: Phrase) -> tuple[Event, Event]:
     """The cause and the effect of a chain, of somebody in a scene."""
-    who = someone(dice, scene, names)
     nouns = {kind: Thing(dice.pick([n for n in scene.nouns if CLASS[n] == kind])) for kind in CLASSES}
     cause, effect = CHAINS[number]
     return filled(cause, who, nouns), filled(effect, who, nouns)
@@ -80,11 +64,12 @@ def document(dice: Dice, names: bool = True) -> list[Event]:
     told = [event(dice, scene, names) for _ in range(dice.pick((1, 2, 2, 3)))]
     draw = dice.below(100)
     if draw < 20:
-        return told[:1] + linked(dice, *chain(dice, dice.below(len(CHAINS)), scene, names))
+        return told[:1] + linked(dice, *chain(dice, dice.below(len(CHAINS)), scene, someone(dice, scene, names)))
     if draw < 50:
         return [*told, retold(dice, dice.pick(told))]
     if draw < 70:
-        return [*told, asked(dice, dice.pick(told)), dice.pick(told)]
+        answer = dice.pick(told)
+        return [*told, asking(answer, dice.pick(answerable(answer))), answer]
     if draw < 80:
         return [*told, *denied(dice, scene)]
     return told
@@ -107,10 +92,6 @@ def retold(dice: Dice, told: Event) -> Event:
     if dice.chance(0.3) and told.verb not in {"live", "work"}:
         again = replace(again, preposition=None, place=None)
     return again
-
-
-def asked(dice: Dice, told: Event) -> Event:
-    return asking(told, dice.pick(answerable(told)))
 
 
 def answerable(told: Event) -> list[str]:

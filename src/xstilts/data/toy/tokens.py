@@ -38,7 +38,7 @@ def tokenizer(folder: Path) -> int:
 
 def _sample() -> list[str]:
     """Documents of every language that the models read, and the names by themselves."""
-    out = [f"{name} {number}" for name in NAMES for number in NUMBERS]
+    out = [f"{{ {name} }} {number}" for name in NAMES for number in NUMBERS]
     for language in LANGUAGES:
         dice = Dice("tokenizer", language.code)
         out += [text(document(dice), language) for _ in range(int(800 * language.size**ALPHA))]

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from xstilts.data.toy.dice import Dice
+from xstilts.data.toy.events import Event, Name, Thing, restated
 from xstilts.data.toy.grammar import asking, text
 from xstilts.data.toy.lexicon import ADJECTIVES, CLASS, COLOURS, DAYS, NOUNS, OPPOSITE, PLAIN
 from xstilts.data.toy.logic import CONTRADICTION, ENTAILMENT, EQUAL, NEUTRAL, compare, relation
-from xstilts.data.toy.scenes import PERSONS, SCENES, Event, Name, Scene, Thing, action, restated, someone, thing, where
+from xstilts.data.toy.scenes import PERSONS, SCENES, Scene, action, someone, thing, where
 from xstilts.data.toy.stories import answerable
 from xstilts.data.toy.tasks.part import Part
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.data.toy.dice import Dice
+from xstilts.data.toy.events import Event
 from xstilts.data.toy.grammar import clause, spelled, text
 from xstilts.data.toy.languages import LANGUAGES, SOURCE, Language
 from xstilts.data.toy.lexicon import forms
-from xstilts.data.toy.scenes import Event
 from xstilts.data.toy.stories import document
 from xstilts.data.toy.tasks.part import Part
 

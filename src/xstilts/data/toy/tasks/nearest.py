@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.data.toy.dice import Dice
+from xstilts.data.toy.events import Event
 from xstilts.data.toy.grammar import text
-from xstilts.data.toy.scenes import SCENES, Event, act, action, quality
+from xstilts.data.toy.scenes import SCENES, act, action, quality
 from xstilts.data.toy.tasks.part import Part
 
 
