@@ -29,17 +29,31 @@ __all__ = ["LANGUAGES", "SIZES", "Language", "fill", "localised", "seen"]
 
 #: items a part, by split, where the world does not say
 SIZES = {"train": 2000, "selection": 200, "dev": 100, "test": 200}
+POOL = 240  # persons that Mewsli-X's queries may mean
 #: formats in which English is the other side of every item
 _PAIRED = {"nearest", "mining"}
 
 
-def localised(task: Task) -> Task:
-    """A task as the toy world has it: evaluated in the toy languages, without the counts of the published data."""
+def localised(task: Task, sizes: dict[str, int] | None = None) -> Task:
+    """A task as the toy world has it: evaluated in the toy languages, in the toy world's own numbers of rows."""
     codes = [language.code for language in LANGUAGES if language.code != "en" or task.format not in _PAIRED]
     options = dict(task.options)
     if options.get("normalisation") == "mlqa":
         options["normalisation"] = "squad"  # MLQA's articles are those of real languages
-    return replace(task, languages=codes if task.languages else [], options=options, counts={})
+    here = replace(task, languages=codes if task.languages else [], options=options)
+    return replace(here, counts={part: rows(task, part, sizes) for part in here.parts})
+
+
+def rows(task: Task, part: str, sizes: dict[str, int] | None = None) -> int:
+    """How many rows a part has."""
+    split = part.split("/")[1]
+    count = _items(split, sizes)
+    if task.format == "mining":
+        return 2 * count  # a side each
+    if task.format == "dual_encoder" and split not in {"train", "selection"}:
+        # Mewsli-X has one pool of persons; elsewhere a question lies beside the two sentences of its paragraph.
+        return POOL if split == "candidates" else count if task.shared else 3 * count
+    return count
 
 
 def fill(world: dict[str, Any], tasks: Iterable[Task], library: Library) -> None:
@@ -60,26 +74,25 @@ def parts(task: Task, world: dict[str, Any]) -> Iterator[tuple[str, list[dict[st
     from xstilts.data.toy.tasks.part import Part
 
     generator = import_module(f"xstilts.data.toy.tasks.{task.format}")
-    sizes, seed = _sizes(world), int(world.get("seed", 0))
     shared: dict[str, Any] = {}  # items of a split that every language has
     for name in task.parts:
         code, split = name.split("/")
-        part = Part(task, code, split, sizes.get(split, sizes["test"]), seed)
-        items = generator.items(part) if part.independent or split not in shared else shared[split]
+        part = Part(task, code, split, _items(split, world.get("sizes")), int(world.get("seed", 0)))
+        items = shared[split] if split in shared and not part.independent else generator.items(part)
         shared[split] = items
         yield name, [{"id": f"{number}", **generator.row(item, part)} for number, item in enumerate(items)]
 
 
 def source(world: dict[str, Any]) -> dict[str, Any]:
     """What a filling depends on: the world's settings and this package's own code."""
-    return {"seed": int(world.get("seed", 0)), "sizes": _sizes(world), "code": _code()}
+    return {"seed": int(world.get("seed", 0)), "sizes": {**SIZES, **(world.get("sizes") or {})}, "code": code()}
 
 
-def _sizes(world: dict[str, Any]) -> dict[str, int]:
-    return {**SIZES, **(world.get("sizes") or {})}
+def _items(split: str, sizes: dict[str, int] | None) -> int:
+    return {**SIZES, **(sizes or {})}.get(split, SIZES["test"])
 
 
-def _code() -> str:
+def code() -> str:
     """Hash of the generators, so that a library filled by older ones is known to be stale."""
     sha, here = sha256(), Path(__file__).parent
     for path in sorted(here.rglob("*.py")):

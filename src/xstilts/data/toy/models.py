@@ -1,6 +1,6 @@
 """The toy models: XLM-R in three sizes that grow as base, large and XL do, pretrained on the toy languages.
 
-Weights are shipped in the package, half precision; a size without a file starts from random ones.
+Weights are shipped in the package, half precision. Imports nothing heavy: planning asks for a model's settings.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xstilts.data.toy.languages import seen
-from xstilts.data.toy.tokens import VOCABULARY, tokenizer
 from xstilts.errors import UserError, choices
 from xstilts.files import write_json
 
@@ -18,8 +16,29 @@ if TYPE_CHECKING:
     from xstilts.data.library import Library
 
 WEIGHTS = Path(__file__).parent / "weights"
+VOCABULARY = 1600
 #: width, layers, heads
 SHAPES = {"base": (64, 3, 4), "large": (128, 4, 4), "xl": (160, 5, 5)}
+PRETRAIN = {"name": "toy_pretrain", "tasks": ["toy_pretrain"]}  # the mixture of one entry that a model starts with
+
+
+def settings(name: str) -> dict[str, Any]:
+    """What the toy world says of a model, in the keys of `conf/model`; the shipped weights where there are some."""
+    shape = config(name)
+    shipped = (WEIGHTS / f"{name}.safetensors").is_file()
+    return {
+        "about": f"toy XLM-R in the place of {name}, synthetic",
+        "architecture": "xlm-roberta",
+        "parameters": parameters(name),
+        "config": shape,
+        "hub": {},
+        "random": not shipped,
+        "pretrain": None if shipped else [PRETRAIN],
+        "retrieval_layer": round(14 / 24 * shape["num_hidden_layers"]),
+        "seen": seen(),
+        "licence": "Apache-2.0",
+        "citation": "",
+    }
 
 
 def config(name: str) -> dict[str, Any]:
@@ -44,30 +63,31 @@ def config(name: str) -> dict[str, Any]:
     }
 
 
+def parameters(name: str) -> int:
+    """Weights of the encoder, embeddings included."""
+    shape = config(name)
+    width, rows = shape["hidden_size"], VOCABULARY + shape["max_position_embeddings"] + 1
+    block = 4 * (width * width + width) + 2 * 4 * width * width + 5 * width + 2 * 2 * width
+    return rows * width + 2 * width + shape["num_hidden_layers"] * block
+
+
 def model(name: str, world: dict[str, Any], library: Library) -> None:
     """Put a model into the library: its tokenizer, and its weights where they are shipped."""
-    shape = config(name)
-    shipped = WEIGHTS / f"{name}.safetensors"
-    with library.write_model(name, source={"shape": list(SHAPES[name])}, world="toy", vocabulary=VOCABULARY) as folder:
+    from xstilts.data.toy.tokens import tokenizer
+
+    shape, shipped = config(name), WEIGHTS / f"{name}.safetensors"
+    with library.write_model(name, model_source(name), world.get("name", "toy"), VOCABULARY) as folder:
         tokenizer(folder)
         if shipped.is_file():
             shutil.copyfile(shipped, folder / "model.safetensors")
             write_json(folder / "config.json", {"model_type": "xlm-roberta", **shape})
 
 
-def settings(name: str) -> dict[str, Any]:
-    """What the toy world replaces in `conf/model/NAME.yaml`."""
-    shape = config(name)
-    width, layers = shape["hidden_size"], shape["num_hidden_layers"]
-    # Tables of words, positions and the one segment with their norm; four projections, two feed-forwards, two norms.
-    tables = (VOCABULARY + shape["max_position_embeddings"] + 1 + 2) * width
-    block = 4 * (width * width + width) + (8 * width * width + 5 * width) + 4 * width
-    return {
-        "about": "a toy XLM-R of the synthetic world",
-        "architecture": "xlm-roberta",
-        "config": shape,
-        "parameters": tables + layers * block,
-        "random": not (WEIGHTS / f"{name}.safetensors").is_file(),
-        "retrieval_layer": max(1, round(14 / 24 * layers)),
-        "seen": {code: size for code, size in seen().items() if size},
-    }
+def model_source(name: str) -> dict[str, Any]:
+    """What a model in the library is made from: its shape, this package's code, and the weights shipped for it."""
+    from xstilts.data.digest import file_digest
+    from xstilts.data.toy import code
+
+    shipped = WEIGHTS / f"{name}.safetensors"
+    weights = file_digest(shipped) if shipped.is_file() else None
+    return {"shape": list(SHAPES[name]), "weights": weights, "code": code()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from xstilts.data.toy import POOL
 from xstilts.data.toy.dice import Dice
 from xstilts.data.toy.events import Event
 from xstilts.data.toy.grammar import clause, spelled, text
@@ -18,8 +19,6 @@ from xstilts.data.toy.lexicon import NAMES
 from xstilts.data.toy.scenes import SCENES, Person, action, facts, person
 from xstilts.data.toy.tasks.part import Part
 from xstilts.data.toy.tasks.span import Question, question
-
-POOL = 240  # persons that queries may mean, three or so of a name
 
 
 class Row(NamedTuple):
