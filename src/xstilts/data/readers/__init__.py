@@ -15,7 +15,7 @@ from xstilts.errors import UserError, choices
 #: `read(paths, language, **options)`; the options are those of the task's YAML.
 Reader = Callable[..., Iterator[Row]]
 
-READERS = ("bucc", "choices", "conllu", "cosmos", "nli", "panx", "squad", "tatoeba", "text", "tsv", "xnli")
+READERS = "bucc conllu cosmos multiple_choice nli panx records squad tatoeba text tsv xnli".split()  # noqa: SIM905
 
 
 def read(reader: str, paths: Sequence[Path], language: str, **options: object) -> Iterator[Row]:

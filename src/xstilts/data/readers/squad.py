@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from json import loads
 from pathlib import Path
@@ -32,7 +32,7 @@ def read(
     language: str,
     without_xquad: bool = False,
     by_id: bool = False,
-    share: tuple[int, int] = (0, 100),
+    share: Sequence[int] = (0, 100),
 ) -> Iterator[Row]:
     """The questions of one part.
 
@@ -43,11 +43,16 @@ def read(
     for path in paths:
         for paragraph in paragraphs(path):
             context = paragraph["context"]
-            if (without_xquad and in_xquad(context)) or not share[0] <= percent(context) < share[1]:
-                continue
             for question in paragraph["qas"]:
-                if not by_id or str(question["id"]).startswith(f"{TYDI[language]}-"):
+                if kept(context, str(question["id"]), language, without_xquad, by_id, share):
                     yield Row(path, None, item(path, context, question))
+
+
+def kept(context: str, name: str, language: str, without_xquad: bool, by_id: bool, share: Sequence[int]) -> bool:
+    """Whether a question belongs to the part."""
+    if by_id and not name.startswith(f"{TYDI[language]}-"):
+        return False
+    return not (without_xquad and in_xquad(context)) and share[0] <= percent(context) < share[1]
 
 
 def paragraphs(path: Path) -> Iterator[dict[str, Any]]:
@@ -79,6 +84,7 @@ def item(path: Path, context: str, question: dict[str, Any]) -> dict[str, Any]:
     return {"id": name, "context": context, "question": question["question"], "answers": [] if impossible else answers}
 
 
+@lru_cache(maxsize=4)  # the questions of a paragraph follow each other
 def fingerprint(context: str) -> str:
     """Of a paragraph's letters and digits: the same whatever white space and quotes a release has."""
     letters = "".join(character for character in context.casefold() if character.isalnum())

@@ -30,12 +30,12 @@ def read(paths: Sequence[Path], language: str, shape: str) -> Iterator[Row]:
             yield Row(path, number, values)
 
 
-def _hellaswag(record: Values) -> Values:
+def hellaswag(record: Values) -> Values:
     """Rows are named by their place: `ind` is not unique."""
     return {"context": record["ctx"], "question": "", "choices": record["endings"], "label": int(record["label"])}
 
 
-def _csqa(record: Values) -> Values:
+def csqa(record: Values) -> Values:
     options = {choice["label"]: choice["text"] for choice in record["question"]["choices"]}
     return {
         "id": record["id"],
@@ -46,7 +46,7 @@ def _csqa(record: Values) -> Values:
     }
 
 
-def _siqa(record: Values) -> Values:
+def siqa(record: Values) -> Values:
     return {
         "context": record["context"],
         "question": record["question"],
@@ -55,18 +55,18 @@ def _siqa(record: Values) -> Values:
     }
 
 
-def _copa(record: Values) -> Values:
+def copa(record: Values) -> Values:
     """The question is cause or effect; it is asked in English in every language, as XTREME-R's script does."""
     return {
         "id": str(record["idx"]),
         "context": record["premise"],
-        "question": copa_question(record["question"]),
+        "question": _cause_or_effect(record["question"]),
         "choices": [record["choice1"], record["choice2"]],
         "label": record["label"],
     }
 
 
-def copa_question(kind: str) -> str:
+def _cause_or_effect(kind: str) -> str:
     if kind not in ("cause", "effect"):
         raise ValueError(f"asks for {kind!r}, not cause or effect")
     return f"What was the {kind}?"
@@ -79,8 +79,8 @@ def _letter(said: str, letters: list[str]) -> int:
 
 
 SHAPES: dict[str, Callable[[Values], Values]] = {
-    "hellaswag": _hellaswag,
-    "csqa": _csqa,
-    "siqa": _siqa,
-    "copa": _copa,
+    "hellaswag": hellaswag,
+    "csqa": csqa,
+    "siqa": siqa,
+    "copa": copa,
 }
