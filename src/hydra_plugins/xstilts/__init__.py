@@ -1,0 +1,1 @@
+"""What Hydra sees of xstilts: a sweeper and launchers that hand over to `xstilts.sweep`."""

@@ -1,0 +1,39 @@
+"""Hydra's side of our launchers: they execute a plan, handed over by our sweeper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from xstilts.errors import UserError
+
+if TYPE_CHECKING:
+    from xstilts.sweep.plan import Plan
+    from xstilts.sweep.sweeps import Sweep
+
+
+class WorkstationLauncher(Launcher):
+    """What `hydra/launcher=workstation` makes."""
+
+    def __init__(self, workers: int | None = None, tries: int = 1) -> None:
+        self.workers, self.tries = workers, tries
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        pass
+
+    def execute(self, plan: Plan, sweep: Sweep) -> int:
+        """Run what is missing of the plan; returns the exit status."""
+        from xstilts.sweep.workstation import execute
+
+        return execute(plan, sweep, workers=self.workers, tries=self.tries)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        raise UserError("hydra/launcher=workstation executes plans: use it with hydra/sweeper=xstilts")
+
+
+__all__: list[Any] = ["WorkstationLauncher"]

@@ -1,0 +1,260 @@
+"""The schema of `conf/`: what every key is, and which values it takes.
+
+Hydra composes; this module says what a composed configuration must look like, with OmegaConf's own type checks.
+Nothing here decides anything: cells and plans read these classes, and only them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from xstilts.errors import UserError, choices
+
+
+class Do(Enum):
+    """The verbs of `do=`."""
+
+    run = "do what is missing, then print the table"
+    plan = "say what would run, what is reused and what it costs"
+    status = "one table of a sweep: done, running, failed, blocked by what"
+    retry = "run again what failed or was interrupted"
+    cancel = "stop what this sweep is running"
+    rerun = "one cell once more, as a new attempt beside the old one, compared (from=inter|target|evaluate)"
+    report = "write results.parquet and results.csv, print the table"
+    fetch = "fill the library: data and weights (needs a network for world=hub)"
+    clean = "delete what nobody needs: abandoned attempts, weights that keep= does not keep"
+
+
+class Keep(Enum):
+    """Which weights stay in the store."""
+
+    all = "every checkpoint"
+    inter = "those that other trainings start from; a last checkpoint goes once it is evaluated"
+    scores = "none, once everything that starts from them is done"
+
+
+class From(Enum):
+    """Where `do=rerun` starts."""
+
+    inter = "inter"
+    target = "target"
+    evaluate = "evaluate"
+
+
+class Precision(Enum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Checkpoint(Enum):
+    best = "best"
+    last = "last"
+
+
+class Sampler(Enum):
+    proportional = "proportional"
+    temperature = "temperature"
+    uniform = "uniform"
+
+
+@dataclass
+class Training:
+    """How one phase is trained. In a recipe's sections null means: not said here. Every key decides the result."""
+
+    lr: float | None = None  # peak learning rate of AdamW
+    warmup: float | None = None  # share of the steps
+    weight_decay: float | None = None  # none on biases and layer norms
+    beta1: float | None = None
+    beta2: float | None = None
+    eps: float | None = None
+    clip: float | None = None  # of the gradient's norm
+    batch_size: int | None = None  # units a step
+    epochs: float | None = None  # of the mixture; null when steps says it
+    steps: int | None = None
+    max_length: int | None = None  # sub-words a sequence
+    stride: int | None = None  # overlap of windows of a long context
+    max_query_length: int | None = None  # of a question, or a dual encoder's query
+    dropout: float | None = None  # null: the model's own
+    precision: Precision | None = None
+    checkpoint: Checkpoint | None = None  # best on the English selection set, or last
+    eval_every: int | None = None  # steps; null: once an epoch
+    selection_items: int | None = None  # first items of the selection set; null: all
+    patience: int | None = None  # evaluations without improvement before stopping; null: never
+    sampler: Sampler | None = None  # of several tasks
+    temperature: float | None = None
+    cap: int | None = None  # of a task's size in the sampler
+
+
+@dataclass
+class Recipe:
+    """Sections apply in this order, later ones win: common, formats, tasks or mixture, then the phase.
+
+    The phase sections are for the command line: `recipe.target.lr=2e-5` beats whatever the recipe says a task.
+    """
+
+    name: str = MISSING
+    about: str = ""
+    common: Training = field(default_factory=Training)
+    formats: dict[str, Training] = field(default_factory=dict)
+    tasks: dict[str, Training] = field(default_factory=dict)  # by the name of a mixture's entry
+    mixture: Training = field(default_factory=Training)  # several entries at once
+    inter: Training = field(default_factory=Training)
+    target: Training = field(default_factory=Training)
+    pretrain: Training = field(default_factory=Training)
+
+
+@dataclass
+class Entry:
+    """One head of a mixture and the tasks whose items it sees, concatenated."""
+
+    name: str = MISSING
+    tasks: list[str] = MISSING
+    rate: float | None = None  # a fixed share of the steps
+
+
+@dataclass
+class Model:
+    """One YAML a pretrained model."""
+
+    name: str = MISSING
+    about: str = ""
+    architecture: str = MISSING  # a model type of transformers that xstilts.model.adapters knows
+    parameters: int = MISSING  # of the encoder, embeddings included
+    config: dict[str, Any] = field(default_factory=dict)  # of transformers' configuration class
+    hub: dict[str, Any] = field(default_factory=dict)  # id, revision
+    random: bool = False  # start from random weights, not from pretrained ones
+    pretrain: list[Entry] | None = None  # train it first, on this mixture, by recipe.pretrain
+    retrieval_layer: int = MISSING  # the layer that sentence retrieval reads; 14 of 24 and in proportion
+    seen: Any = MISSING  # pretraining text a language in GiB, or the name of such a table in conf/seen; absent: unseen
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass
+class Inter:
+    name: str = MISSING
+    about: str = ""
+    mixture: list[Entry] = field(default_factory=list)
+
+
+@dataclass
+class Regime:
+    """How the intermediate phase is fed."""
+
+    name: str = MISSING
+    about: str = ""
+    languages: list[str] = field(default_factory=lambda: ["en"])  # of the intermediate training data
+    mlm: Entry | None = None  # masked language modelling mixed in
+
+
+@dataclass
+class Target:
+    name: str = MISSING
+    about: str = ""
+    train: list[list[Any]] = field(default_factory=list)  # a chain of mixtures of entries
+    head: str | None = None  # the entry whose head evaluates
+    evaluate: str = MISSING  # a task
+    group: str = ""
+    same_task: list[str] = field(default_factory=list)  # inter choices that train on this target's own data
+
+    def __post_init__(self) -> None:
+        # OmegaConf types lists of classes, and no lists of lists of them.
+        entry = OmegaConf.structured(Entry)
+        self.train = [[OmegaConf.to_object(OmegaConf.merge(entry, e)) for e in mixture] for mixture in self.train]
+
+
+@dataclass
+class World:
+    """Where data and weights come from."""
+
+    name: str = MISSING
+    kind: str = MISSING  # hub, files or toy
+    about: str = ""
+    synthetic: bool = False
+    root: str | None = None  # files: folder of the original distributions
+    complete: bool = True  # refuse what differs from the published counts
+    tokenizer: str | None = None  # files: folder of a Hugging Face tokenizer
+    weights: str | None = None  # files: folder with a model folder each
+    mirror: str | None = None  # hub: folder laid out like the hub, read instead of it
+    seed: int = 0  # toy
+    sizes: dict[str, int] = field(default_factory=dict)  # toy: items a split
+
+
+@dataclass
+class StorePaths:
+    path: str = "store"
+    read: list[str] = field(default_factory=list)  # stores of others, never written
+
+
+@dataclass
+class Numerics:
+    """How a result is computed; recorded, never in an id."""
+
+    device: str = "auto"
+    threads: int | None = 1  # a process on CPU
+    micro_tokens: int | None = None  # padded tokens a micro-batch; null: what was measured best a device
+    save_every: float = 300.0  # seconds between two resume states
+
+
+@dataclass
+class Config:
+    """A composed configuration, of one cell."""
+
+    model: Model = field(default_factory=Model)
+    inter: Inter = field(default_factory=Inter)
+    regime: Regime = field(default_factory=Regime)
+    target: Target = field(default_factory=Target)
+    recipe: Recipe = field(default_factory=Recipe)
+    world: World = field(default_factory=World)
+    seed: int = 0
+    do: Do = Do.run
+    sweep: str | None = None
+    baseline: bool = True
+    store: StorePaths = field(default_factory=StorePaths)
+    library: str | None = None
+    keep: Keep = Keep.inter
+    numerics: Numerics = field(default_factory=Numerics)
+    # `from` is a word of Python's: see `start`
+    start: From = From.target
+
+
+GROUPS = ("model", "inter", "regime", "target", "recipe", "world")
+SCHEMAS = {"model": Model, "inter": Inter, "regime": Regime, "target": Target, "recipe": Recipe, "world": World}
+#: Top-level keys that are no group: each has its type in Config.
+VALUES = tuple(f.name for f in fields(Config) if f.name not in GROUPS)
+
+
+def typed(group: str, values: Any, name: str) -> Any:
+    """The object of one composed group, its types checked. Raises `UserError` naming the file's key."""
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SCHEMAS[group]), values))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{group}={name}: {explain(error, SCHEMAS[group])}") from None
+
+
+def explain(error: OmegaConfBaseException, schema: Any) -> str:
+    """OmegaConf's complaint in one line a person can act on."""
+    key = getattr(error, "full_key", None) or getattr(error, "key", None)
+    text = str(error).splitlines()[0]
+    if "not in" in text and key is not None:
+        parent, _, last = str(key).rpartition(".")
+        known = _keys_at(schema, parent)
+        return f"unknown key {key!r}; {choices(last, known)}" if known else f"unknown key {key!r}"
+    if "issing mandatory" in text:
+        return f"the key {key!r} has no value"
+    return f"{key}: {text[0].lower()}{text[1:]}"
+
+
+def _keys_at(schema: Any, path: str) -> list[str]:
+    """The keys a schema knows at a dotted path; empty where any key may stand."""
+    node = OmegaConf.structured(schema)
+    for part in filter(None, path.split(".")):
+        node = node.get(part) if part in node else None
+        if node is None:
+            return []
+    return [str(k) for k in node] if OmegaConf.is_dict(node) else []

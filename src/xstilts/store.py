@@ -1,0 +1,227 @@
+"""The store: one folder a stage id, and what has been done in it.
+
+    STORE/stages/train-0123456789abcdef/
+        stage.yaml       the frozen stage
+        claims/K.json    who may work on it: the highest K, until K.released is there or its owner is dead
+        attempts/N/      one execution each: record.json, log.txt, outputs; the highest N is the valid one
+        done.json        the marker, created last and exclusively; names the attempt that counts
+    STORE/sweeps/NAME.yaml
+
+Numbers only ever grow and are taken by an exclusive create, so there is no delete to race with: taking over from a
+dead owner is creating K+1, and an older execution that wakes up finds a newer one and stops (`Fenced`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xstilts import files
+from xstilts.errors import DataError, UserError
+from xstilts.stage import Stage
+
+Owner = dict[str, Any]  # launcher, host, pid ...: what its launcher needs to say whether it is alive
+
+
+class Stopped(Exception):
+    """The stage was asked to stop, has saved its state, and will be resumed."""
+
+
+class Fenced(Exception):
+    """A newer attempt of the same stage exists: this one must not write any more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a stage, until released."""
+
+    path: Path
+    owner: Owner
+
+    def release(self) -> None:
+        self.path.with_suffix(".released").touch()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All paths of one stage; nothing else builds them."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "stage.yaml"
+
+    @property
+    def marker(self) -> Path:
+        return self.root / "done.json"
+
+    def attempts(self) -> list[Path]:
+        """Oldest first."""
+        return _numbered(self.root / "attempts")
+
+    @property
+    def published(self) -> Path | None:
+        """The folder of the attempt that counts, once there is one."""
+        try:
+            return self.root / "attempts" / str(files.read_json(self.marker)["attempt"])
+        except FileNotFoundError:
+            return None
+
+    @property
+    def evicted(self) -> bool:
+        """Done, and its weights deleted since to save disk: rebuilt when somebody needs them."""
+        done = self.published
+        return done is not None and self.root.name.startswith("train-") and not (done / "checkpoint").is_dir()
+
+    def owner(self) -> Owner | None:
+        """Who holds the newest claim, dead or alive; None when it was released or never taken."""
+        claims = _numbered(self.root / "claims", ".json")
+        if not claims or claims[-1].with_suffix(".released").exists():
+            return None
+        return files.read_json(claims[-1])
+
+    def beat(self) -> float:
+        """Seconds since the newest attempt last gave a sign of life; infinite when there is none."""
+        attempts = self.attempts()
+        signs = (
+            [p for p in (attempts[-1] / "progress.json", attempts[-1] / "record.json") if p.exists()]
+            if attempts
+            else []
+        )
+        return time.time() - max((p.stat().st_mtime for p in signs), default=float("-inf"))
+
+    def record(self) -> dict[str, Any] | None:
+        """The record of the published attempt, else of the newest one."""
+        folder = self.published or next(reversed(self.attempts()), None)
+        return files.read_json(folder / "record.json") if folder and (folder / "record.json").exists() else None
+
+    def progress(self) -> dict[str, Any] | None:
+        attempts = self.attempts()
+        path = attempts[-1] / "progress.json" if attempts else None
+        return files.read_json(path) if path and path.exists() else None
+
+
+def _numbered(parent: Path, suffix: str = "") -> list[Path]:
+    """The children named by a number, in order."""
+    try:
+        names = os.listdir(parent)
+    except FileNotFoundError:
+        return []
+    numbers = sorted(
+        int(n.removesuffix(suffix)) for n in names if n.endswith(suffix) and n.removesuffix(suffix).isdigit()
+    )
+    return [parent / f"{n}{suffix}" for n in numbers]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A directory of stages. `read` names further stores that may be read from and are never written."""
+
+    root: Path
+    read: list[Path] = field(default_factory=list)
+
+    def folder(self, stage_id: str) -> Folder:
+        """Of a stage: where it is done if it is done anywhere, else in this store."""
+        own = Folder(self.root / "stages" / stage_id)
+        if not own.marker.exists():
+            for other in self.read:
+                there = Folder(other / "stages" / stage_id)
+                if there.marker.exists():
+                    return there
+        return own
+
+    def stages(self) -> Iterator[Folder]:
+        """Every stage of this store, done or not."""
+        yield from (Folder(p) for p in sorted((self.root / "stages").glob("*-*")))
+
+    def done(self, stage_id: str) -> bool:
+        return self.folder(stage_id).marker.exists()
+
+    def check_writable(self) -> None:
+        """Refuse a store that cannot be written, before any work. A stage that needs the disk later may still fail."""
+        probe = self.root / f".probe-{os.getpid()}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            files.write_bytes(probe, b"x" * 4096)
+            probe.unlink()
+        except OSError as error:
+            owner = _owner_name(self.root)
+            hint = f"it belongs to {owner}; read it with store.read=[{self.root}] and write to a store of your own"
+            if error.errno == 28:
+                hint = "the disk is full: free some space (do=clean), or choose another with store=PATH"
+            raise UserError(f"the store {self.root} cannot be written ({error.strerror}): {hint}") from None
+
+    def enter(self, stage: Stage) -> Folder:
+        """The folder of `stage`, made if need be; refused if another specification lies under the same id."""
+        folder = self.folder(stage.id)
+        if folder.spec.exists():
+            there = Stage.load(folder.spec)
+            if there.decisive != stage.decisive:
+                raise DataError(
+                    folder.spec, "holds another specification under the same id: a hash collision; report it"
+                )
+        else:
+            for name in ("attempts", "claims"):
+                (folder.root / name).mkdir(parents=True, exist_ok=True)
+            stage.save(folder.spec)
+        return folder
+
+    def claim(self, stage: Stage, owner: Owner, alive: Callable[[Owner, float], bool]) -> Claim | None:
+        """Take the stage for `owner`; None while a living owner has it. `alive(owner, seconds since a sign of life)`."""
+        folder = self.enter(stage)
+        holder = folder.owner()
+        if holder is not None and alive(holder, folder.beat()):
+            return None
+        claims = _numbered(folder.root / "claims", ".json")
+        number = int(claims[-1].stem) + 1 if claims else 1
+        path = folder.root / "claims" / f"{number}.json"
+        taken = files.create_bytes(path, _json({**owner, "since": time.time()}))
+        if not taken:
+            return None
+        if not folder.marker.exists():
+            stage.save(folder.spec)  # the numerics and places of who runs it
+        return Claim(path, owner)
+
+
+def begin(folder: Folder) -> Path:
+    """A fresh attempt folder, which fences off every earlier one."""
+    while True:
+        attempts = folder.attempts()
+        path = folder.root / "attempts" / str(int(attempts[-1].name) + 1 if attempts else 1)
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            continue
+
+
+def publish(folder: Folder, attempt: Path, replace: bool = False) -> None:
+    """Create the marker for `attempt`. Exactly one attempt of a stage ever gets there.
+
+    `replace` is for weights that were evicted and have been rebuilt. Raises `Fenced` for anyone who comes second.
+    """
+    data = _json({"attempt": int(attempt.name), "published": time.time()})
+    if replace:
+        files.write_bytes(folder.marker, data)
+    elif not files.create_bytes(folder.marker, data):
+        raise Fenced(f"{folder.root.name} was published by another attempt than {attempt.name}")
+    shutil.rmtree(attempt / "resume", ignore_errors=True)
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    import json
+
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _owner_name(path: Path) -> str:
+    try:
+        return path.owner() if path.exists() else path.parent.owner()
+    except (KeyError, OSError):
+        return "another user"

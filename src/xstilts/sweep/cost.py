@@ -1,0 +1,129 @@
+"""What a plan costs: training and evaluation compute, disk, and the longest path through the DAG.
+
+Floating-point operations are counted as 6 N a token trained and 2 N a token read (Kaplan et al. 2020), N without
+embeddings; tokens from the published sizes and a mean length a format. Where the store holds measured stages of the
+same model and kind, seconds come from them; elsewhere there is no guess at seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+
+from xstilts import files
+from xstilts.stage import Stage
+from xstilts.sweep.plan import Plan
+
+#: Sub-words an item with special tokens, a format: XLM-R's tokenizer over the English training sets (rounded).
+TOKENS = {
+    "classification": 40,
+    "choice": 300,
+    "span": 220,
+    "tagging": 28,
+    "nearest": 30,
+    "mining": 30,
+    "dual_encoder": 200,
+    "mlm": 200,
+}
+BYTES = 4  # a parameter in a checkpoint
+STATE = 12  # a parameter in a resume state: weights and two moments
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one stage. `flop` and `items` are NaN when sizes are not known before fetching."""
+
+    flop: float
+    seconds: float | None  # measured on this store, on stages like this one
+    disk: int  # bytes that stay until retention
+    transient: int  # bytes while it runs
+
+
+def parameters(stage: Stage) -> tuple[int, int]:
+    """Parameters of the encoder, and of its blocks alone."""
+    config, total = stage.spec["model"]["config"], int(stage.about["parameters"])
+    return total, total - int(config["vocab_size"]) * int(config["hidden_size"])
+
+
+def tokens(stage: Stage) -> float:
+    """Sub-words that a stage reads, passes over the training data included."""
+    spec = stage.spec
+    if stage.kind == "evaluate":
+        each = TOKENS[spec["task"]["format"]]
+        return sum((part["rows"] or float("nan")) * each for part in spec["parts"].values())
+    recipe, total = spec["recipe"], 0.0
+    sizes = [sum(p["rows"] or float("nan") for p in e["train"]) for e in spec["mixture"]]
+    mean = sum(n * TOKENS[e["task"]["format"]] for n, e in zip(sizes, spec["mixture"], strict=True)) / max(
+        sum(sizes), 1
+    )
+    units = recipe["steps"] * recipe["batch_size"] if recipe["steps"] else recipe["epochs"] * sum(sizes)
+    total += units * min(mean, recipe["max_length"])
+    return total
+
+
+def costs(plan: Plan) -> dict[str, Cost]:
+    """Of every stage of the plan."""
+    speed = _measured(plan)
+    found = {}
+    for stage in plan.stages.values():
+        total, blocks = parameters(stage)
+        read = tokens(stage)
+        train = stage.kind == "train"
+        rate = speed.get((stage.about["model"], stage.kind))
+        found[stage.id] = Cost(
+            flop=(6 if train else 2) * blocks * read,
+            seconds=read / rate if rate else None,
+            disk=total * BYTES if train else 0,
+            transient=total * STATE if train else 0,
+        )
+    return found
+
+
+def _measured(plan: Plan) -> dict[tuple[str, str], float]:
+    """Estimated tokens a second by (model, kind), from done stages of the plan: the estimate corrects itself."""
+    rates: dict[tuple[str, str], list[float]] = {}
+    for stage in plan.stages.values():
+        done = plan.store.folder(stage.id).published
+        if done is None or not (done / "record.json").exists():
+            continue
+        seconds = files.read_json(done / "record.json").get("seconds")
+        if seconds:
+            rates.setdefault((stage.about["model"], stage.kind), []).append(tokens(stage) / seconds)
+    return {key: median(values) for key, values in rates.items()}
+
+
+def priorities(plan: Plan, needed: Iterable[str]) -> dict[str, float]:
+    """Compute on the longest path from a stage to the end: what has most behind it goes first."""
+    cost = costs(plan)
+
+    @cache
+    def below(stage: str) -> float:
+        own = cost[stage].flop
+        return (own if own == own else 0.0) + max((below(c) for c in plan.children.get(stage, ())), default=0.0)
+
+    return {stage: below(stage) for stage in needed}
+
+
+def longest(plan: Plan, cost: dict[str, Cost]) -> list[str]:
+    """The stages of the most expensive chain from a root to a leaf."""
+    best: dict[str, tuple[float, list[str]]] = {}
+    for stage in plan.stages.values():
+        before = max((best[u] for u in stage.upstream.values()), key=lambda b: b[0], default=(0.0, []))
+        flop = cost[stage.id].flop
+        best[stage.id] = (before[0] + (flop if flop == flop else 0.0), [*before[1], stage.id])
+    return max(best.values(), key=lambda b: b[0], default=(0.0, []))[1]
+
+
+def peak_disk(plan: Plan, cost: dict[str, Cost], workers: int) -> int:
+    """Bytes at the worst moment: every checkpoint that keep= holds, and the resume states of what runs at once."""
+    keep = plan.keep
+    held = [s for s in plan.stages if keep == "all" or _starts_training(plan, s)]
+    going = sorted((cost[s].transient + cost[s].disk for s in plan.stages if s not in set(held)), reverse=True)
+    states = sorted((cost[s].transient for s in held), reverse=True)
+    return sum(cost[s].disk for s in held) + sum(sorted([*going, *states], reverse=True)[:workers])
+
+
+def _starts_training(plan: Plan, stage: str) -> bool:
+    return any(plan.stages[c].kind == "train" for c in plan.children.get(stage, ()))

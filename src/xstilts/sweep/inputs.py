@@ -1,0 +1,101 @@
+"""The identity of what stages read: data and weights of the library, from its manifests alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from xstilts import task as tasks
+from xstilts.config import Model, World
+from xstilts.data import toy
+from xstilts.data.library import Library
+from xstilts.errors import UserError, choices
+from xstilts.task import Task
+
+
+@dataclass(eq=False)
+class Inputs:
+    """One world's library, as far as it is filled. What is not there has a *provisional* identity: it can be planned."""
+
+    world: World
+    root: Path
+    unfilled: dict[str, Task] = field(default_factory=dict)  # asked for, and not in the library
+    unfilled_models: dict[str, Model] = field(default_factory=dict)
+    used: dict[str, Task] = field(default_factory=dict)  # every task asked for
+    models: dict[str, Model] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.library = Library(self.root)
+        self._manifest = cache(self.library.manifest)
+        self._model_manifest = cache(self.library.model_manifest)
+        self.task = cache(self._task)  # type: ignore[method-assign]
+
+    @property
+    def provisional(self) -> bool:
+        return bool(self.unfilled or self.unfilled_models)
+
+    def task(self, name: str) -> Task:
+        """A task as this world has it. Replaced by its cached form at construction."""
+        return self._task(name)
+
+    def _task(self, name: str) -> Task:
+        task = tasks.load(name)
+        if self.world.kind == "toy":
+            task = toy.localised(task)
+        self.used[name] = task
+        if self._manifest(name) is None:
+            self.unfilled[name] = task
+        return task
+
+    def has(self, task: Task, part: str) -> bool:
+        """Whether the library has a part; of a task that is not filled yet, every published one."""
+        manifest = self._manifest(task.name)
+        return part in manifest["files"] if manifest else True
+
+    def part(self, task: Task, part: str) -> dict[str, Any]:
+        """What a stage's specification says of a part that it reads."""
+        manifest = self._manifest(task.name)
+        if manifest is None:
+            if part not in task.parts:
+                raise UserError(f"the task {task.name} has no part {part!r}; {choices(part, task.parts)}")
+            return {"task": task.name, "part": part, "rows": task.counts.get(part), "sha256": None}
+        if part not in manifest["files"]:
+            raise UserError(
+                f"the library {self.root} has no part {part!r} of {task.name}; {choices(part, manifest['files'])}"
+            )
+        found = manifest["files"][part]
+        return {"task": task.name, "part": part, "rows": found["rows"], "sha256": found["sha256"]}
+
+    def model(self, model: Model) -> dict[str, Any]:
+        """What a specification says of the pretrained model."""
+        self.models[model.name] = model
+        manifest = self._model_manifest(model.name)
+        if manifest is None:
+            self.unfilled_models[model.name] = model
+        random = model.random or bool(model.pretrain)
+        weights = None if random else manifest["weights"] if manifest else f"provisional {model.hub}"
+        if manifest and not random and weights is None:
+            raise UserError(
+                f"the library {self.root} has the tokenizer of model={model.name} and no weights: "
+                "give them (world.weights=FOLDER for world=files, do=fetch for world=hub)"
+            )
+        return {
+            "architecture": model.architecture,
+            "config": model.config,
+            "weights": weights,
+            "tokenizer": manifest["tokenizer"] if manifest else None,
+        }
+
+    def place(self, model: Model) -> dict[str, Any]:
+        return {"library": str(self.root.absolute()), "model": model.name}
+
+    def missing(self, task: Task) -> list[str]:
+        """Evaluated parts that the library does not have although the task is filled."""
+        return [p for p in task.evaluated if not self.has(task, p)]
+
+    def partial(self, task: Task) -> bool:
+        """Whether the library holds a slice of the task, not the published whole."""
+        manifest = self._manifest(task.name)
+        return manifest is not None and not manifest["complete"]

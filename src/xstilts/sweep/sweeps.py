@@ -1,0 +1,119 @@
+"""The sweeps of a store: what was asked for, cell by cell, with the stages that answer it. STORE/sweeps/NAME.yaml."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xstilts import files
+from xstilts.errors import DataError, UserError, choices
+from xstilts.stage import digest
+from xstilts.store import Store
+from xstilts.sweep.plan import Plan
+from xstilts.task import CONF
+
+
+@dataclass
+class Sweep:
+    """A recorded grid; everything a report needs to know beside the stages' own outputs."""
+
+    name: str
+    created: str
+    user: str
+    command: list[str]
+    cells: list[dict[str, Any]]
+    stages: dict[str, dict[str, Any]]  # id -> kind, label, upstream, model, parameters
+    seen: dict[str, dict[str, float]] = field(default_factory=dict)  # model -> language -> GiB of pretraining text
+
+    def save(self, store: Store) -> None:
+        """Replace the record; one JSON object a line, which is YAML too and reads fast."""
+        path = place(store, self.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = []
+        for key, value in asdict(self).items():
+            if key == "cells":
+                lines += ["cells:", *(f"- {_line(cell)}" for cell in value)]
+            elif key == "stages":
+                lines += ["stages:", *(f"  {name}: {_line(stage)}" for name, stage in value.items())]
+            else:
+                lines.append(f"{key}: {_line(value)}")
+        files.write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def place(store: Store, name: str) -> Path:
+    return store.root / "sweeps" / f"{name}.yaml"
+
+
+def names(store: Store) -> list[str]:
+    return sorted(p.stem for p in (store.root / "sweeps").glob("*.yaml"))
+
+
+def load(store: Store, name: str) -> Sweep:
+    path = place(store, name)
+    if not path.exists():
+        known = names(store)
+        hint = (
+            choices(name, known) if known else "it has none yet: start one with `python launch.py model=... inter=...`"
+        )
+        raise UserError(f"the store {store.root} has no sweep {name!r}; {hint}")
+    try:
+        return Sweep(**yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, TypeError) as error:
+        raise DataError(path, f"not a record of a sweep ({str(error).splitlines()[0]})") from None
+
+
+def all_(store: Store) -> list[Sweep]:
+    return [load(store, name) for name in names(store)]
+
+
+def pretraining(seen: str | dict[str, float]) -> dict[str, float]:
+    """GiB of pretraining text by language: a table itself, or the name of one in `conf/seen`."""
+    if isinstance(seen, dict):
+        return {code: size for code, size in seen.items() if size}
+    path = CONF / "seen" / f"{seen}.yaml"
+    if not path.is_file():
+        raise UserError(f"seen: no table {seen!r}; {choices(seen, [p.stem for p in path.parent.glob('*.yaml')])}")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
+    """The record of a plan. Its automatic name depends on its cells alone, so the same sweep has one record."""
+    cells = []
+    seen: dict[str, dict[str, float]] = {}
+    for one, ids in zip(plan.cells, plan.chains, strict=True):
+        inputs = plan.inputs(one)
+        task = inputs.task(one.target.evaluate)
+        seen[one.names["model"]] = pretraining(one.model.seen)
+        cells.append(
+            {
+                **one.names,
+                "parameters": one.model.parameters,
+                "world": one.world.name,
+                "synthetic": one.world.synthetic,
+                "partial": inputs.partial(task),
+                "same_task": one.same_task,
+                "group": one.target.group,
+                "task": task.name,
+                "metric": task.metric,
+                "languages": task.languages,
+                "splits": task.splits,
+                "stages": ids,
+            }
+        )
+    stages = {
+        s: {"kind": g.kind, "upstream": g.upstream, **{k: g.about[k] for k in ("label", "model", "parameters")}}
+        for s, g in plan.stages.items()
+    }
+    name = name or digest([[c[k] for k in (*plan.cells[0].names, "world")] for c in cells])[:8]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Sweep(name, now, getpass.getuser(), command, cells, stages, seen)
