@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xstilts.data.toy.languages import seen
-from xstilts.data.toy.languages import seen
 from xstilts.errors import UserError, choices
 from xstilts.files import write_json
 
