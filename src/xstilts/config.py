@@ -74,8 +74,8 @@ class Training:
     eps: float | None = None
     clip: float | None = None  # of the gradient's norm
     batch_size: int | None = None  # units a step
-    epochs: float | None = None  # of the mixture; null when steps says it
-    steps: int | None = None
+    epochs: float | None = None  # of the mixture
+    steps: int | None = None  # counts where a section says both
     max_length: int | None = None  # sub-words a sequence
     stride: int | None = None  # overlap of windows of a long context
     max_query_length: int | None = None  # of a question, or a dual encoder's query

@@ -136,13 +136,15 @@ def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str) -> d
     values: dict[str, Any] = {f.name: None for f in fields(Training)}
     for section in sections:
         said = {k: v for k, v in vars(section).items() if v is not None}
-        # Epochs and steps are two ways to say one thing: the later section's way counts.
+        # Epochs and steps are two ways to say one thing: the later section's way counts, and steps in the same one.
         if "steps" in said or "epochs" in said:
             values["steps"] = values["epochs"] = None
         values.update(said)
+        if "steps" in said:
+            values["epochs"] = None
     open_ = [k for k, v in values.items() if v is None and k not in _MAY_BE_NULL]
-    if (values["steps"] is None) == (values["epochs"] is None):
-        open_.append("steps or epochs (one of them)")
+    if values["steps"] is None and values["epochs"] is None:
+        open_.append("steps or epochs")
     if open_:
         names = "+".join(e["name"] for e in entries)
         raise UserError(f"recipe={recipe.name} does not say {', '.join(open_)} for {names} in the {phase} phase")
@@ -164,7 +166,7 @@ def _evaluation(cell: Cell, model: dict[str, Any], before: Stage | None, inputs:
         raise UserError(f"target={cell.target.name} needs the head {cell.target.head!r}, and nothing trains it")
     limits = training(cell.recipe, [{"name": task.name, "task": task.identity()}], "target")
     spec = {
-        "model": model if before is None else {k: v for k, v in model.items() if k != "weights"},
+        "model": model,
         "task": task.identity(),
         "head": cell.target.head,
         "layer": cell.model.retrieval_layer if retrieval else None,
