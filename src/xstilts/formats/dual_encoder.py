@@ -87,12 +87,8 @@ class DualEncoder(Format):
         rows = table.to_pylist()
         texts = [(name, row[name]) for row in rows for name in TEXTS[row["kind"]]]
         frame, pieces = Frame.of(tokenizer), tokenize(tokenizer, [text for _, text in texts])
-        single = np.zeros(len(texts), dtype=bool)
-        room = np.where(
-            [name == "query" for name, _ in texts],
-            frame.room(limits.max_query_length, single),
-            frame.room(limits.max_length, single),
-        )
+        rooms = {"query": frame.room(limits.max_query_length), "candidate": frame.room(limits.max_length)}
+        room = np.array([rooms[name] for name, _ in texts])
         sequences = frame.around(pieces.first(room))
         return Features(
             tokens=sequences.values,

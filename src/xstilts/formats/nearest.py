@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from xstilts.data.batches import Batch, Features
 from xstilts.formats.base import Format, Limits, Outputs, Part, Score, mean
 from xstilts.formats.sequences import Frame, Ragged, tokenize
-from xstilts.scoring.ranking import accuracy, top_k, unit_length
+from xstilts.scoring.accuracy import VERSION, accuracy
+from xstilts.scoring.ranking import top_k, unit_length
 from xstilts.task import Task
 
 if TYPE_CHECKING:
@@ -73,15 +74,15 @@ class Nearest(Format):
         for (language, split), table in predictions.items():
             gold = table["gold"].to_pylist()
             for suffix in VARIANTS.values():
-                value = 100 * accuracy(table["prediction" + suffix].to_pylist(), gold)
-                scores.append(Score(language, split, "accuracy" + suffix, "xtreme" + suffix, value, len(gold)))
+                value = accuracy(gold, table["prediction" + suffix].to_pylist())
+                scores.append(Score(language, split, "accuracy" + suffix, VERSION, value, len(gold)))
         return scores
 
 
 def single_texts(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> tuple[Ragged, int]:
     """A sequence a text, and how many sub-words did not fit."""
     frame, pieces = Frame.of(tokenizer), tokenize(tokenizer, texts)
-    kept = pieces.first(frame.room(max_length, np.zeros(len(texts), dtype=bool)))
+    kept = pieces.first(frame.room(max_length))
     return frame.around(kept), len(pieces.values) - len(kept.values)
 
 

@@ -68,7 +68,7 @@ class Span(Format):
         frame, contexts = Frame.of(tokenizer), Contexts(tokenizer, table["context"].to_pylist())
         whole = tokenize(tokenizer, table["question"].to_pylist())
         questions = whole.first(np.full(len(whole), limits.max_query_length))
-        room = frame.room(limits.max_length, np.ones(len(whole), dtype=bool)) - questions.lengths
+        room = frame.room(limits.max_length, pair=True) - questions.lengths
         if np.any(room <= limits.stride):
             raise UserError(
                 f"max_length={limits.max_length} leaves windows of {room.min()} sub-words, which cannot overlap by "

@@ -61,12 +61,6 @@ def _largest(values: np.ndarray, k: int) -> np.ndarray:
     return order
 
 
-def accuracy(predictions: Sequence[object], golds: Sequence[object]) -> float:
-    """The share that is right; NaN of nothing."""
-    right = sum(prediction == gold for prediction, gold in zip(predictions, golds, strict=True))
-    return right / len(golds) if len(golds) else nan
-
-
 def average_precision(ranked: Sequence[str], golds: Collection[str], k: int) -> float:
     """AP@k as LAReQA defines it: over at most min(number of golds, k) places; a candidate counts once.
 
