@@ -82,6 +82,7 @@ def test_weights_come_back_whatever_their_prefix(architecture: str, padded: torc
     save_file({**state, "lm_head.bias": torch.ones(60)}, tmp_path / "model.safetensors")
     other = build(architecture, seed=1, empty=True).eval()
     other.load(tmp_path / "model.safetensors")
+    other.load_rest(tmp_path / "model.safetensors")
     assert torch.equal(other(padded[MASK], STARTS), encoder(padded[MASK], STARTS))
     assert list(other.left) == ["lm_head.bias"]
 
@@ -95,7 +96,9 @@ def test_reads_what_hugging_face_saves(architecture: str, padded: torch.Tensor, 
     encoder.load(tmp_path / "model.safetensors")
     reference = stock.base_model(input_ids=padded, attention_mask=MASK.long()).last_hidden_state
     torch.testing.assert_close(encoder(padded[MASK], STARTS), reference[MASK], rtol=1e-5, atol=1e-6)
+    encoder.load_rest(tmp_path / "model.safetensors")
     assert encoder.left
+    assert not any(name.removeprefix(f"{stock.base_model_prefix}.") in encoder.model.state_dict() for name in encoder.left)
 
 
 def test_same_seed_same_weights() -> None:

@@ -10,7 +10,7 @@ The words used here and in `xstilts.formats`:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -53,6 +53,12 @@ class Batch:
     def __len__(self) -> int:
         return len(self.index)
 
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on another device."""
+        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("tokens", "starts", "units")}
+        fields = {name: values.to(device, non_blocking=True) for name, values in self.fields.items()}
+        return replace(self, **moved, fields=fields)
+
 
 def _spans(starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of the spans starts[i]:starts[i+1] of `index`, laid end to end: every position [N], and the new starts [I+1]."""
@@ -62,13 +68,12 @@ def _spans(starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return positions, offsets
 
 
-def _tensor(values: np.ndarray, device: torch.device | str) -> torch.Tensor:
+def _tensor(values: np.ndarray) -> torch.Tensor:
     """Whole numbers become int64, which torch indexes with; everything else keeps its type."""
-    values = np.ascontiguousarray(values, dtype=np.int64 if values.dtype.kind in "iu" else None)
-    return torch.from_numpy(values).to(device, non_blocking=True)
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64 if values.dtype.kind in "iu" else None))
 
 
-def rows(features: Features, index: np.ndarray) -> dict[Align, np.ndarray]:
+def rows(features: Features, index: np.ndarray) -> dict[str, np.ndarray]:
     """Where the units of `index` and their sequences and tokens are in a part, in order: int64 positions each."""
     sequences, _ = _spans(features.units, index)
     tokens, _ = _spans(features.starts, sequences)
@@ -85,13 +90,13 @@ def gather(features: Features, index: np.ndarray, device: torch.device | str = "
     tokens, starts = _spans(features.starts, sequences)
     where = {"unit": index, "sequence": sequences, "token": tokens}
     return Batch(
-        tokens=_tensor(features.tokens[tokens], device),
-        starts=_tensor(starts, device),
-        units=_tensor(units, device),
-        fields={name: _tensor(values[where[align]], device) for name, (align, values) in features.fields.items()},
+        tokens=_tensor(features.tokens[tokens]),
+        starts=_tensor(starts),
+        units=_tensor(units),
+        fields={name: _tensor(values[where[align]]) for name, (align, values) in features.fields.items()},
         index=index,
         width=int(np.diff(starts).max(initial=0)),
-    )
+    ).to(device)
 
 
 def micro_batches(features: Features, index: np.ndarray, budget: int) -> list[np.ndarray]:

@@ -36,7 +36,7 @@ class Encoder(nn.Module):
             self.model: PreTrainedModel = AutoModel.from_config(
                 self.config, attn_implementation="sdpa", **self.adapter.options
             )
-        self.left: dict[str, torch.Tensor] = {}  # what the weights' file has beside the encoder, such as `lm_head.*`
+        self.left: dict[str, torch.Tensor] = {}  # see `load_rest`: such as `lm_head.*`, which a head may start from
 
     @property
     def hidden_size(self) -> int:
@@ -65,11 +65,20 @@ class Encoder(nn.Module):
         return int(self.config.max_position_embeddings) - self.adapter.first_position(self.config)
 
     def load(self, path: Path) -> None:
-        """Fill every weight from a safetensors file, whatever prefix its names carry; the rest goes to `left`.
+        """Fill every weight from a safetensors file, whatever prefix its names carry.
 
-        Raises `UserError` naming what the file lacks or has in another shape.
+        Raises `DataError` naming what the file lacks or has in another shape.
         """
-        self.left = weights.fill(self.model, path, prefix=f"{self.model.base_model_prefix}.")
+        weights.fill(self.model, path, self._prefix)
+
+    def load_rest(self, path: Path) -> None:
+        """Keep in `left` what a file has beside the encoder's weights."""
+        self.left = weights.rest(self.model, path, self._prefix)
+
+    @property
+    def _prefix(self) -> str:
+        """What models with a head put before the names of their encoder's weights."""
+        return f"{self.model.base_model_prefix}."
 
     def check(self, vocabulary: int, max_length: int) -> None:
         """Raises `UserError` when a tokenizer of `vocabulary` ids, or sequences of `max_length`, do not fit."""

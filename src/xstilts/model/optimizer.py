@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 
-def build(modules: Mapping[str, nn.Module], recipe: Mapping[str, Any]) -> torch.optim.AdamW:
-    """Fused AdamW (6.8 times as fast as the default on a CPU) over all parameters of the modules.
+def build(module: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.AdamW:
+    """Fused AdamW (6.8 times as fast as the default on a CPU) over all parameters of a module.
 
     Biases and normalisations, that is everything with fewer than two axes, are not decayed.
     """
-    parameters = [p for module in modules.values() for p in module.parameters()]
+    parameters = list(module.parameters())
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": recipe["weight_decay"]},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
@@ -54,5 +54,5 @@ def step(
     return norm
 
 
-def _parameters(optimizer: torch.optim.Optimizer) -> Iterable[torch.Tensor]:
+def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]

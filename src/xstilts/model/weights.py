@@ -31,8 +31,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def fill(module: nn.Module, path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
-    """Copy a file into all weights of a module, whether or not its names begin with `prefix`; returns what is left.
+def fill(module: nn.Module, path: Path, prefix: str = "") -> None:
+    """Copy a file into all weights of a module, whether or not its names begin with `prefix`.
 
     Raises `DataError` naming weights that the file lacks, or has in another shape; nothing is copied then.
     """
@@ -42,11 +42,11 @@ def fill(module: nn.Module, path: Path, prefix: str = "") -> dict[str, torch.Ten
         missing = [name for name in own if name not in stored]
         if missing:
             raise DataError(path, f"lacks {len(missing)} of the model's {len(own)} weights, such as {_some(missing)}")
-        shapes = {name: tuple(file.get_slice(stored[name]).get_shape()) for name in own}
+        shapes = {name: file.get_slice(stored[name]).get_shape() for name in own}
         wrong = [
-            f"{name} {list(shapes[name])} where the model has {list(weight.shape)}"
+            f"{name} {shapes[name]} where the model has {list(weight.shape)}"
             for name, weight in own.items()
-            if shapes[name] != weight.shape
+            if shapes[name] != list(weight.shape)
         ]
         if wrong:
             raise DataError(
@@ -54,7 +54,13 @@ def fill(module: nn.Module, path: Path, prefix: str = "") -> dict[str, torch.Ten
             )
         for name, weight in own.items():
             weight.copy_(file.get_tensor(stored[name]))
-        return {name: file.get_tensor(key) for name, key in stored.items() if name not in own}
+
+
+def rest(module: nn.Module, path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """What a file has beside the weights of a module."""
+    own = module.state_dict()
+    with opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.removeprefix(prefix) not in own}  # noqa: SIM118
 
 
 def _some(names: list[str], most: int = 3) -> str:

@@ -1,0 +1,107 @@
+"""The entries of a mixture: one head each, what it is trained on, and what it is selected on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from torch import nn
+
+from xstilts import formats
+from xstilts.data.batches import Features
+from xstilts.data.library import Library
+from xstilts.errors import UserError, choices
+from xstilts.formats.base import Format, Part
+from xstilts.model.encoder import Encoder
+from xstilts.task import Task
+from xstilts.work import inputs
+from xstilts.work.inference import infer
+from xstilts.work.machine import Machine
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+#: Of the items that are selected on, where a recipe wants only some: all seeds are compared on the same ones.
+ITEMS_SEED = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One head of the mixture and what it is trained and selected on."""
+
+    name: str
+    task: Task
+    form: Format
+    features: Features
+    selection: Selection | None
+    rate: float | None  # a fixed share of the steps
+
+    @classmethod
+    def read(
+        cls,
+        library: Library,
+        values: Mapping[str, Any],
+        tokenizer: PreTrainedTokenizerBase,
+        recipe: Mapping[str, Any],
+    ) -> Entry:
+        """Of one entry of a stage's mixture; the parts it is trained on are read as one."""
+        task = Task.from_dict(values["task"])
+        form = formats.get(task.format)
+        tables = [inputs.part(library, source["task"], source["part"], source["sha256"]) for source in values["train"]]
+        features = form.features(pa.concat_tables(tables), task, tokenizer, inputs.limits(recipe))
+        selection = None
+        if values["selection"] is not None:
+            selection = Selection.read(library, task, form, values["selection"], tokenizer, recipe)
+        return cls(values["name"], task, form, features, selection, values["rate"])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """English items that no result is ever reported of, on which a head says how good it is."""
+
+    task: Task
+    form: Format
+    part: Part
+    table: pa.Table
+    features: Features
+    majority: float | None  # the score of always giving the commonest answer
+
+    @classmethod
+    def read(
+        cls,
+        library: Library,
+        task: Task,
+        form: Format,
+        source: Mapping[str, Any],
+        tokenizer: PreTrainedTokenizerBase,
+        recipe: Mapping[str, Any],
+    ) -> Selection:
+        """Of a mixture entry's `selection`; `recipe.selection_items` of its items, drawn without regard to the seed."""
+        table = inputs.part(library, source["task"], source["part"], source["sha256"])
+        if recipe["selection_items"] is not None:
+            drawn = np.random.default_rng(ITEMS_SEED).permutation(table.num_rows)[: recipe["selection_items"]]
+            table = table.take(pa.array(np.sort(drawn)))
+        language, split = source["part"].split("/")
+        features = form.features(table, task, tokenizer, inputs.limits(recipe))
+        return cls(task, form, (language, split), table, features, form.majority(table, task))
+
+    def score(
+        self, encoder: Encoder, head: nn.Module, machine: Machine, tokenizer: PreTrainedTokenizerBase
+    ) -> float:
+        """The task's own metric, of which more is better; NaN where it cannot be said."""
+        features, tables = {self.part: self.features}, {self.part: self.table}
+        outputs = infer(self.form, encoder, head, features, machine, tokenizer)
+        predictions = self.form.decode(outputs, features, tables, self.task)
+        scores = {score.metric: score.value for score in reversed(self.form.score(predictions, self.task))}
+        if self.task.metric not in scores:
+            raise UserError(
+                f"task {self.task.name}: no metric {self.task.metric!r}; {choices(self.task.metric, scores)}"
+            )
+        return scores[self.task.metric]
+
+    def collapsed(self, score: float | None) -> bool | None:
+        """Whether that is no better than knowing nothing; None where nobody can say."""
+        return None if self.majority is None or score is None else score <= self.majority + 1e-9

@@ -1,0 +1,68 @@
+"""Where a training is, and how it goes on from where an earlier attempt left it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from xstilts import files
+from xstilts.work import checkpoint
+from xstilts.work.attempt import Attempt
+from xstilts.work.checkpoint import Trained, Weights
+from xstilts.work.machine import Machine
+from xstilts.work.metrics import Metrics, Step, read
+
+
+@dataclass
+class State:
+    """Where a training is, beside its weights and moments. Everything else follows from the seed and the step."""
+
+    step: int = 0  # steps done
+    tokens: int = 0  # read by the encoder in training, without padding
+    seconds: float = 0.0  # of training, in this and earlier attempts
+    history: list[dict[str, Any]] = field(default_factory=list)  # every evaluation: step, score, entries
+    diverged: int | None = None  # the first step, from 1, with a gradient that was not finite
+    window: list[Step] = field(default_factory=list)  # steps that are not logged yet
+    numerics: dict[str, Any] = field(default_factory=dict)  # of the attempt that saved it
+
+    @property
+    def best(self) -> int | None:
+        """The evaluation with the highest score, the first of equals; None while none has one."""
+        scored = [i for i, at in enumerate(self.history) if at["score"] is not None]
+        return max(scored, key=lambda i: self.history[i]["score"], default=None)
+
+    def read_window(self) -> None:
+        """Fetch losses and norms from the device, and see whether all were finite."""
+        self.window = read(self.window)
+        norms = np.array([norm for *_, norm in self.window])
+        if self.diverged is None and not np.isfinite(norms).all():
+            self.diverged = self.step - len(norms) + int(np.isfinite(norms).argmin()) + 1
+
+    def over(self, steps: int, patience: int | None) -> bool:
+        """Whether all is done, nothing can be learnt any more, or nothing was for too many evaluations."""
+        since = len(self.history) - 1 - (-1 if self.best is None else self.best)
+        return self.step >= steps or self.diverged is not None or (patience is not None and since >= patience)
+
+
+def resume(
+    attempt: Attempt, trained: Trained, adamw: torch.optim.AdamW, machine: Machine
+) -> tuple[State, Weights | None, Metrics]:
+    """The newest state of an earlier attempt, loaded into model and optimiser, or the state before the first step.
+
+    A difference in numerics is said and recorded; the result may then differ in its last digits.
+    """
+    path = attempt.folder / "metrics.jsonl"
+    attempt.note(machine=machine.facts())
+    found = next(filter(None, (files.recover(folder / "resume") for folder in attempt.earlier)), None)
+    if found is None:
+        return State(numerics=machine.facts()), None, Metrics(path)
+    values, best = checkpoint.load_state(found, trained, adamw)
+    state = State(**values)
+    changed = {k: [state.numerics.get(k), v] for k, v in machine.facts().items() if state.numerics.get(k) != v}
+    print(f"resumed after step {state.step} from {found}" + (f"; numerics changed: {changed}" if changed else ""))
+    attempt.note(resumed={"attempt": found.parent.name, "step": state.step, "changed": changed})
+    state.numerics = machine.facts()
+    return state, best, Metrics(path, found / "metrics.jsonl")
