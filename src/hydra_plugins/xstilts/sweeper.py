@@ -18,7 +18,7 @@ class XstiltsSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader = hydra_context.config_loader
-        self.config = config
+        self.name = str(config.hydra.job.config_name)
         self.launcher = Plugins.instance().instantiate_launcher(
             config=config, hydra_context=hydra_context, task_function=task_function
         )
@@ -26,4 +26,4 @@ class XstiltsSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from xstilts.sweep.command import command
 
-        return command(arguments, self.params, self.loader, self.config.hydra.job.config_name, self.launcher)
+        return command(arguments, self.params, self.loader, self.name, self.launcher)

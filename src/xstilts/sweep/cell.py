@@ -127,10 +127,10 @@ def _train_part(task: Task, language: str) -> str:
 
 def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
     """The recipe of one training with nothing left open. Raises `UserError` naming what a recipe does not say."""
-    formats = {e["task"]["format"] for e in entries}
+    formats = {str(e["task"]["format"]) for e in entries}
     sections = [recipe.common]
     if len(formats) == 1:
-        sections.append(recipe.formats.get(*formats, Training()))
+        sections.append(recipe.formats.get(formats.pop(), Training()))
     sections.append(recipe.tasks.get(entries[0]["name"], Training()) if len(entries) == 1 else recipe.mixture)
     sections.append(getattr(recipe, phase))
     values: dict[str, Any] = {f.name: None for f in fields(Training)}

@@ -109,10 +109,11 @@ def _value(override: Override, line: str) -> str:
         raise UserError(f"unknown key {key!r}; {choices(head, _TOP)}")
     path = [_SCHEMA_NAME.get(head, head), *rest]
     schema = OmegaConf.structured(Config)
-    whole = override.is_sweep_override() or not isinstance(override.value(), list)
-    for value in _values(override) if whole else [override.value()]:
-        if not whole and key == "seed":
-            return f"seed={','.join(map(str, value))}"
+    several = override.is_sweep_override() or key == "seed"  # other lists are one value
+    values = _values(override) if several else [override.value()]
+    if key == "seed" and not override.is_sweep_override():
+        line = f"seed={','.join(map(str, values))}"
+    for value in values:
         nested: Any = value
         for part in reversed(path):
             nested = {part: nested}

@@ -60,9 +60,10 @@ class Command:
 
     def planned(self) -> Plan:
         """Cells and stages as they stand now."""
-        numerics = asdict(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Numerics), self.base.numerics)))  # type: ignore[call-overload]
+        numerics = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Numerics), self.base.numerics))
+        assert isinstance(numerics, Numerics)
         keep = Keep[str(self.base.keep)].name
-        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, numerics).plan()
+        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, asdict(numerics)).plan()
 
     def plan(self) -> int:
         describe.describe(self.planned(), self.console, getattr(self.launcher, "workers", None) or 1)

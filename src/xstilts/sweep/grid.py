@@ -95,8 +95,7 @@ class Grid:
         seeds = next((axis.values for axis in self.axes if axis.key == "seed"), (str(self.base.seed),))
         fixed = tuple(c for c in self.constants if _head(c) not in GROUPS)
         points: dict[tuple[Any, ...], Point] = {}
-        for combination in product(*choices.values(), seeds):
-            *chosen, seed = combination
+        for chosen, seed in product(product(*choices.values()), seeds):
             key = (*((c.group, c.label) for c in chosen), seed)
             named = [f"{c.group}={c.name}" for c in chosen] + [v for c in chosen for v in c.values]
             points[key] = Point({c.group: c for c in chosen}, _seed(seed), (*fixed, *named, f"seed={seed}"))
@@ -167,7 +166,8 @@ def _axes(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader
     """Typed overrides and an experiment's params -> constants as strings, and axes. What is typed wins."""
     typed_keys = {o.key_or_group for o in _parse(arguments, loader)}
     defaults = [f"{key}={_text(value)}" for key, value in params.items() if key not in typed_keys]
-    constants, axes = [], []
+    constants: list[str] = []
+    axes: list[Axis] = []
     for override in [*_parse(defaults, loader), *_parse(arguments, loader)]:
         key = override.key_or_group
         if override.is_sweep_override():

@@ -15,7 +15,7 @@ def run(overrides: Sequence[str]) -> None:
     from xstilts.work.run import do
 
     command = Command(overrides, {}, loader(), "config", baseline=False)
-    plan = command.plan()
+    plan = command.planned()
     command.refuse_provisional(plan)
     for stage in plan.needed().values():
         folder = plan.store.enter(stage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -63,7 +64,7 @@ def _state(store: Store, name: str) -> State:
     return State("interrupted", "the same command, or do=retry, goes on from its last state", log)
 
 
-def _progress(progress: dict | None, record: dict | None) -> str:  # type: ignore[type-arg]
+def _progress(progress: dict[str, Any] | None, record: dict[str, Any] | None) -> str:
     if not progress or not progress["total"]:
         return ""
     share = progress["done"] / progress["total"]

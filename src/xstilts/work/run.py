@@ -65,11 +65,13 @@ def _execute(
     sources = {role: Path(p) for role, p in request.get("sources", {}).items()}
     for role, upstream in stage.upstream.items():
         published = store.folder(upstream).published
-        if role not in sources and published is None:
+        if role in sources:
+            continue
+        if published is None:
             raise UserError(
                 f"{stage.id} starts from {upstream}, which is not done: run the sweep, or that stage, first"
             )
-        sources.setdefault(role, published)
+        sources[role] = published
     attempt = Attempt(stage, begin(folder), folder, sources, report, stop)
     began = time.monotonic()
     status, error = "running", None

@@ -1,0 +1,38 @@
+# What can be done here. `make` prints this menu.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test lint type format bench clean
+help: ## this menu
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xstilts needs Python 3.11 or newer; make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## a synthetic world end to end, in minutes, and its table
+	$(BIN)/python launch.py experiment=demo
+
+test: $(READY) lint type ## lint, types, and the whole suite (XSTILTS_DATA=FOLDER adds the tests on real slices)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(READY) ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: $(READY) ## mypy
+	$(BIN)/mypy
+
+format: $(READY) ## ruff, writing
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## how long planning takes; see benchmarks/
+	$(BIN)/python benchmarks/planning.py
+
+clean: ## remove the virtual environment and caches; stores stay
+	rm -rf .venv .ruff_cache .mypy_cache .hypothesis build src/*.egg-info
