@@ -62,7 +62,7 @@ def fill(world: dict[str, Any], tasks: Iterable[Task], library: Library) -> None
 
     from xstilts import formats
 
-    for task in map(localised, tasks):
+    for task in (localised(task, world.get("sizes")) for task in tasks):
         schema = formats.get(task.format).columns
         for name, rows in parts(task, world):
             library.write(task, name, pa.Table.from_pylist(rows, schema))

@@ -129,7 +129,7 @@ def _inherited(language: Language, dice: Dice) -> dict[str, str]:
     """The words a sister keeps: half as they are, most others through regular sound changes, the rest lost."""
     consonants, vowels = language.letters["C"], language.letters["V"]
     changes = str.maketrans({consonants[3]: consonants[9], consonants[4]: consonants[8], vowels[0]: vowels[3]})
-    out, used = dict[str, str](), set[str]()
+    out, used = dict[str, str](), set(CONCEPTS)
     for concept, word in forms(str(language.parent)).items():
         draw = dice.below(100)
         kept = word if draw < 50 else word.translate(changes) if draw < 85 else None
