@@ -15,7 +15,23 @@ from xstilts.errors import UserError, choices
 #: `read(paths, language, **options)`; the options are those of the task's YAML.
 Reader = Callable[..., Iterator[Row]]
 
-READERS = "bucc conllu cosmos multiple_choice nli panx records squad tatoeba text tsv xnli".split()  # noqa: SIM905
+READERS = (
+    "bucc",
+    "ccgbank",
+    "conllu",
+    "cosmos",
+    "lareqa",
+    "mewslix",
+    "multiple_choice",
+    "nli",
+    "panx",
+    "records",
+    "squad",
+    "tatoeba",
+    "text",
+    "tsv",
+    "xnli",
+)
 
 
 def read(reader: str, paths: Sequence[Path], language: str, **options: object) -> Iterator[Row]:

@@ -85,8 +85,9 @@ def _squad(
 def _tags(
     record: Record, path: Path, language: str, tags: str, labels: Sequence[str], tokens: str = "tokens"
 ) -> Record:
-    """Words and the numbers of their tags."""
-    return {"tokens": [t.strip() for t in record[tokens]], "tags": [labels[tag] for tag in record[tags]]}
+    """Words and their tags, or the numbers of their tags."""
+    said = [tag if isinstance(tag, str) else labels[tag] for tag in record[tags]]
+    return {"tokens": [token.strip() for token in record[tokens]], "tags": said}
 
 
 def _pairs_of_sentences(record: Record, path: Path, language: str, source: str, target: str) -> Record:
