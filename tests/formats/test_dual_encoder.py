@@ -85,9 +85,10 @@ def test_equal_candidates_are_no_negatives(tokenizer: PreTrainedTokenizerFast, e
     rows = [pair("1", "who", "the cat", "a"), pair("2", "what", "the mat", "b"), pair("3", "where", "the cat", "a")]
     batch = training(tokenizer, *rows)
     head = FORMAT.head(TASK, encoder)
+    torch.nn.init.constant_(head.logit_scale, 2.0)  # so that every term is felt
     hidden = encoder(batch.tokens, batch.starts)
     vectors = head(hidden[batch.starts[:-1]])
-    logits = 100 * vectors[0::2] @ vectors[1::2].T
+    logits = 2 * vectors[0::2] @ vectors[1::2].T
     terms = [F.cross_entropy(logits[[row]][:, kept], torch.tensor([0])) for row, kept in ((0, [0, 1]), (2, [2, 1]))]
     terms.append(F.cross_entropy(logits[[1]], torch.tensor([1])))
     torch.testing.assert_close(FORMAT.loss(head, hidden, batch)[0], torch.stack(terms).sum())

@@ -40,6 +40,13 @@ def test_top_k_of_many() -> None:
     np.testing.assert_array_equal(position, np.argsort(-(x @ y.T), axis=1, kind="stable")[:, :20])
 
 
+@pytest.mark.parametrize("k", [2, 4, 20])
+def test_of_many_equals_the_first_are_taken(k: int) -> None:
+    x, y = np.random.default_rng(k).integers(-1, 2, size=(2, 500, 2)).astype(np.float32)
+    _, position = top_k(x, y, k, blocks=(64, 200))
+    np.testing.assert_array_equal(position, np.argsort(-(x @ y.T), axis=1, kind="stable")[:, :k])
+
+
 def test_unit_length() -> None:
     np.testing.assert_allclose(unit_length(np.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0.0, 0.0]])
 
