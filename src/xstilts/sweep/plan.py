@@ -112,7 +112,7 @@ class Planner:
         world = one.choices["world"]
         if world.label not in self._worlds:
             root = Path(self.library) if self.library else self.store.root / "library" / world.object.name
-            if world.object.kind == "files" and world.object.root is None:
+            if world.object.kind == "files" and not world.object.root:
                 raise UserError("world=files needs world.root=FOLDER, the folder of the original distributions")
             self._worlds[world.label] = Inputs(world.object, root)
         return self._worlds[world.label]
