@@ -385,3 +385,10 @@ def test_real_answers_decode_back(slices: Path, real: XLMRobertaTokenizer, name:
             exact.append(score_item(said, [gold], "squad-2.0")[0])
     assert len(exact) > 10
     assert np.mean(exact) > 0.9
+
+
+def test_a_diverged_model_says_nothing(features: Features) -> None:
+    """Logits that are no numbers give no answer, and decoding does not stop."""
+    nothing = np.full(len(features.tokens), np.nan, dtype=np.float32)
+    spans = best_spans(nothing, nothing, features)
+    assert spans.begin.tolist() == spans.finish.tolist() == [0] * 4

@@ -43,7 +43,7 @@ def test_top_k_of_many() -> None:
 @pytest.mark.parametrize("k", [2, 4, 20])
 def test_of_many_equals_the_first_are_taken(k: int) -> None:
     x, y = np.random.default_rng(k).integers(-1, 2, size=(2, 500, 2)).astype(np.float32)
-    _, position = top_k(x, y, k, blocks=(64, 200))
+    _, position = top_k(x, y, k, blocks=(64, 4000))  # 250 are sorted whole, the other 250 compared with them
     np.testing.assert_array_equal(position, np.argsort(-(x @ y.T), axis=1, kind="stable")[:, :k])
 
 
@@ -148,3 +148,11 @@ def test_reciprocal_rank() -> None:
     assert reciprocal_rank(["x", "y", "a"], ["a"], 20) == 1 / 3
     assert reciprocal_rank(["x", "b", "a"], ["a", "b"], 20) == 1 / 2
     assert reciprocal_rank(["x", "y", "a"], ["a"], 2) == 0
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_a_diverged_model_finds_nothing(k: int) -> None:
+    """Vectors that are no numbers are no pair, and ranking does not stop."""
+    nothing = np.full((30, 2), np.nan)
+    assert len(mine(nothing, nothing, k)[0]) == 0
+    assert top_k(nothing, nothing, k, blocks=(7, 64))[1].shape == (30, k)

@@ -33,32 +33,45 @@ def top_k(
     positions = np.empty((len(queries), k), dtype=np.int64)
     for begin in range(0, len(queries), blocks[0]):
         rows = slice(begin, begin + blocks[0])
-        block = queries[rows]
-        best = np.empty((len(block), 0), dtype=np.float32)
-        where = np.empty((len(block), 0), dtype=np.int64)
-        for first in range(0, len(candidates), blocks[1]):
-            values = block @ candidates[first : first + blocks[1]].T
-            order = _largest(values, k)
-            best = np.concatenate([best, np.take_along_axis(values, order, axis=1)], axis=1)
-            where = np.concatenate([where, order + first], axis=1)
-            order = np.argsort(-best, axis=1, kind="stable")[:, :k]  # earlier blocks stand first
-            best, where = np.take_along_axis(best, order, axis=1), np.take_along_axis(where, order, axis=1)
+        few = -(-blocks[1] // 16)  # sorted whole; of the others only what is larger than the worst of them is
+        best, where = _largest(queries[rows] @ candidates[:few].T, k)
+        for first in range(few, len(candidates), blocks[1]):
+            values = queries[rows] @ candidates[first : first + blocks[1]].T
+            best, where = _merge(best, where, values, first, k)
         similarities[rows], positions[rows] = best, where
     return similarities, positions
 
 
-def _largest(values: np.ndarray, k: int) -> np.ndarray:
-    """Positions of the k largest of every row, descending, the earlier first among equals; int64 [rows, k]."""
+def _merge(
+    best: np.ndarray, where: np.ndarray, values: np.ndarray, first: int, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of `best` at `where` and of `values` [rows, C], whose columns are the positions from `first` on."""
+    full = best.shape[1] == k
+    # One as large as the worst that is kept stands behind it.
+    row, column = np.nonzero(values > best[:, -1:] if full else np.ones_like(values, dtype=bool))
+    rows = np.concatenate([np.repeat(np.arange(len(best)), best.shape[1]), row])
+    found = np.concatenate([best.ravel(), values[row, column]])
+    places = np.concatenate([where.ravel(), column + first])
+    order = np.lexsort((-found, rows))  # stable: the earlier first among equals
+    sizes = np.bincount(rows, minlength=len(best))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    chosen = order[rank < k]
+    return found[chosen].reshape(len(best), -1), places[chosen].reshape(len(best), -1)
+
+
+def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of every row (all where there are fewer) and their columns, the earlier first among equals."""
     k = min(k, values.shape[1])
     if k == 1:
-        return values.argmax(axis=1)[:, None]
+        order = values.argmax(axis=1)[:, None]
+        return np.take_along_axis(values, order, axis=1), order
     # A partition is linear in the row but takes any of equals, so a row with more equals than places is sorted whole.
     chosen = np.sort(np.argpartition(-values, k - 1, axis=1)[:, :k], axis=1)
     found = np.take_along_axis(values, chosen, axis=1)
     order = np.take_along_axis(chosen, np.argsort(-found, axis=1, kind="stable"), axis=1)
     for row in np.flatnonzero((values >= found.min(axis=1, keepdims=True)).sum(axis=1) > k):
         order[row] = np.argsort(-values[row], kind="stable")[:k]
-    return order
+    return np.take_along_axis(values, order, axis=1), order
 
 
 def average_precision(ranked: Sequence[str], golds: Collection[str], k: int) -> float:
