@@ -31,8 +31,10 @@ def read(paths: Sequence[Path], language: str, shape: str) -> Iterator[Row]:
 
 
 def hellaswag(record: Values) -> Values:
-    """Rows are named by their place: `ind` is not unique."""
-    return {"context": record["ctx"], "question": "", "choices": record["endings"], "label": int(record["label"])}
+    """A sentence, and the beginning of the next in the place of a question. Rows are named by their place: `ind` is
+    not unique."""
+    values = {"context": record["ctx_a"], "question": record["ctx_b"], "choices": record["endings"]}
+    return {**values, "label": int(record["label"])}
 
 
 def csqa(record: Values) -> Values:
