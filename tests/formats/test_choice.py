@@ -83,6 +83,8 @@ def test_the_context_gives_first_and_nothing_is_lost_uncounted(
         assert len(kept) == max_length
         answer = full[max(at for at, token in enumerate(full[:-1]) if token in (0, 2)) + 1 :]  # question, choice, </s>
         assert kept[-min(len(answer), max_length - 3) :] == answer[-min(len(answer), max_length - 3) :]
+        context = full[1 : full.index(2)]
+        assert kept[1 : kept.index(2)] == context[: max(max_length - 3 - len(answer), 0)] or 2 not in full[:-1]
 
 
 def test_what_cannot_be_an_item_is_named() -> None:
@@ -141,6 +143,17 @@ def test_predictions_are_in_item_order_however_they_were_computed(run, seed: int
         assert found["confidence"][row].as_py() == pytest.approx(alone.max(), rel=1e-5)
     assert found["gold"].to_pylist() == [2, 0, 4, 1]
     assert len(set(found["prediction"].to_pylist())) > 1
+
+
+def test_decode_follows_the_features_items(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Features may hold the items in another order than the table."""
+    features = FORM.features(table([ROWS[1], ROWS[0]]), TASK, tokenizer, Limits(32))
+    features.item = np.array([1, 0])
+    items = table([ROWS[0], ROWS[1]])
+    outputs = {"probabilities": np.array([0.4, 0.6, 0.1, 0.2, 0.7])}
+    found = FORM.decode({PART: outputs}, {PART: features}, {PART: items}, TASK)[PART]
+    assert found["prediction"].to_pylist() == [2, 1]
+    assert found["confidence"].to_pylist() == pytest.approx([0.7, 0.6])
 
 
 def test_scores_and_majority() -> None:
