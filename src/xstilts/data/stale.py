@@ -38,7 +38,7 @@ def task(world: World, task: Task, library: Library) -> bool:
     if world["kind"] == "toy":
         parts = toy.localised(task).parts
         return manifest["source"] != toy.source(dict(world)) or set(manifest["files"]) != set(parts)
-    return manifest["source"] != (files if world["kind"] == "files" else hub).source(world, task)
+    return _changed(manifest, (files if world["kind"] == "files" else hub).source(world, task))
 
 
 def model(world: World, model: Mapping[str, Any], library: Library) -> bool:
@@ -47,5 +47,10 @@ def model(world: World, model: Mapping[str, Any], library: Library) -> bool:
     if manifest is None or world["kind"] == "toy":
         return manifest is None
     if world["kind"] == "files":
-        return manifest["world"] != world["name"] or manifest["source"] != pretrained.source(world, model["name"])
-    return manifest["source"] != hub.model_source(model)
+        return manifest["world"] != world["name"] or _changed(manifest, pretrained.source(world, model["name"]))
+    return manifest["world"] != world["name"] or _changed(manifest, hub.model_source(model))
+
+
+def _changed(manifest: Mapping[str, Any], source: Mapping[str, Any]) -> bool:
+    """Whether a filling's source says something else; it may say more, such as the commit that a branch was at."""
+    return any(manifest["source"].get(key) != value for key, value in source.items())

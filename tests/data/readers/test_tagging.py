@@ -115,8 +115,8 @@ def test_panx_slices(part: Part, slices: Path) -> None:
 def test_ccgbank(file: File) -> None:
     text = (
         "ID=wsj_0001.1 PARSER=GOLD NUMPARSE=1\n"
-        "(<T S[dcl] 0 2> (<L NP PRP PRP It NP>) (<T S[dcl]\\NP 0 2> (<L (S[dcl]\\NP)/NP VBZ VBZ has (S[dcl]\\NP_1)/NP_2>)"
-        " (<L NP NN NN words NP>) ) ) \n"
+        "(<T S[dcl] 0 2> (<L NP PRP PRP It NP>) (<T S[dcl]\\NP 0 2> (<L (S[dcl]\\NP)/NP VBZ VBZ has "
+        "(S[dcl]\\NP_1)/NP_2>) (<L NP NN NN words NP>) ) ) \n"
     )
     options = {"known": ["NP", "(S[dcl]\\NP)/NP"], "rest": "other"}
     rows = [r.values for r in read("ccgbank", [file("wsj.auto", text)], "en", **options)]
