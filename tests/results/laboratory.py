@@ -75,7 +75,8 @@ class Lab:
         recipe: str = "phang2020",
         world: str = "files",
         value: Value | None = plain,
-        collapsed: bool = False,
+        collapsed: bool | None = False,
+        diverged: bool = False,
         **changed: Any,
     ) -> dict[str, Any]:
         """A cell of the next sweep, evaluated unless `value` is None."""
@@ -90,7 +91,7 @@ class Lab:
         train = Stage("train", {"cell": [cell[key] for key in sorted(cell)]})
         evaluation = Stage("evaluate", {"task": target}, {"checkpoint": train.id})
         cell["stages"] = [train.id, evaluation.id]
-        self.execute(train, value is not None, collapsed=collapsed)
+        self.execute(train, value is not None, collapsed=collapsed, diverged=diverged)
         if value is not None:
             self.execute(evaluation, True, self.scores(cell, value))
         self.cells.append(cell)

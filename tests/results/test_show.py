@@ -68,13 +68,14 @@ def test_marks_are_explained_where_they_stand_and_only_there(lab: Lab) -> None:
     assert "*" not in text
     assert "†" not in text
     lab.cell("xnli", "mnli")
-    lab.cell("tatoeba", "mnli", collapsed=True)
+    lab.cell("tatoeba", "mnli", collapsed=True, diverged=True)
     lab.sweep("second")
     text = printed(lab)
     assert row(text, "xnli", "mnli").split()[:2] == ["mnli", "*"]
-    assert "mnli †" in row(text, "tatoeba")
+    assert "mnli † ‡" in row(text, "tatoeba")
     assert "*: the intermediate task" in text
     assert "†: a training collapsed" in text
+    assert "‡: a training diverged" in text
 
 
 def test_synthetic_and_partial_are_in_the_title(lab: Lab) -> None:
@@ -167,19 +168,17 @@ def test_plain_text_where_there_is_no_terminal(lab: Lab, capsys: pytest.CaptureF
     grid(lab)
     lab.sweep()
     show(table(lab.store))
-    text = capsys.readouterr().out
-    assert "\x1b" not in text
-    assert "Δ unseen" in text, "no column is cut at the 80 characters of no terminal"
+    assert capsys.readouterr().out == printed(lab, width=120), "not the 80 characters that no terminal is taken for"
 
 
 def test_an_encoding_without_greek(lab: Lab, tmp_path: Path) -> None:
-    lab.cell("xnli", "mnli", collapsed=True)
+    lab.cell("xnli", "mnli", collapsed=True, diverged=True)
     lab.sweep()
     with (tmp_path / "out").open("w", encoding="latin-1") as out:
         show(table(lab.store), Console(file=out, width=110))
     text = (tmp_path / "out").read_text(encoding="latin-1")
     assert "change" in text
-    assert "mnli * !" in text
+    assert "mnli * ! ?" in text
 
 
 def test_an_empty_store_is_said(lab: Lab) -> None:

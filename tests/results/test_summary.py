@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from laboratory import SEEN, Lab
 
-from xstilts.results.summary import GROUPS, KEYS, summary
+from xstilts.results.summary import FLAGS, GROUPS, KEYS, summary
 from xstilts.results.table import COLUMNS, table
 from xstilts.results.tiers import tier
 
@@ -137,11 +137,10 @@ def test_nothing_is_averaged_over_regimes_recipes_or_worlds(lab: Lab) -> None:
 def test_flags_are_of_any_cell(lab: Lab) -> None:
     lab.cell("xnli", "mnli", seed=0)
     lab.cell("xnli", "mnli", seed=1, collapsed=True)
-    lab.cell("xnli", "none", partial=True, synthetic=True)
+    lab.cell("xnli", "none", partial=True, synthetic=True, diverged=True)
     found = summarise(lab)
-    flags = ["same_task", "collapsed", "synthetic", "partial"]
-    assert pick(found, "zero-shot", inter="mnli")[flags].tolist() == [True, True, False, False]
-    assert pick(found, "zero-shot", inter="none")[flags].tolist() == [False, False, True, True]
+    assert pick(found, "zero-shot", inter="mnli")[FLAGS].tolist() == [True, True, False, False, False]
+    assert pick(found, "zero-shot", inter="none")[FLAGS].tolist() == [False, False, True, True, True]
 
 
 def test_an_empty_table_has_an_empty_summary(lab: Lab) -> None:
@@ -169,7 +168,7 @@ def tidy(values: Values) -> pd.DataFrame:
         dict.fromkeys(COLUMNS, "same")
         | {"parameters": 1, "inter": inter, "seed": seed, "language": language, "resource_gib": SEEN.get(language, 0.0)}
         | {"split": "test", "value": float("nan") if value is None else value, "primary": True}
-        | dict.fromkeys(["same_task", "collapsed", "synthetic", "partial"], False)
+        | dict.fromkeys(FLAGS, False)
         for (inter, seed, language), value in values.items()
     ]
     return pd.DataFrame(rows)

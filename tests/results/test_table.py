@@ -40,7 +40,14 @@ def test_columns_and_one_row_a_score(lab: Lab) -> None:
         **{"recipe": "phang2020", "seed": 3, "language": "sw", "resource_gib": 1.6, "seen": True},
         **{"metric": "em_f1", "metric_version": "v1", "split": "dev", "value": plain(cell, "sw", "dev", "em_f1")},
         **{"count": 100, "same_task": True, "collapsed": False, "synthetic": False, "partial": False},
-        **{"stage": cell["stages"][-1], "attempt": 1, "group": "qa", "primary": True, "world": "files"},
+        **{
+            "stage": cell["stages"][-1],
+            "attempt": 1,
+            "group": "qa",
+            "primary": True,
+            "world": "files",
+            "diverged": False,
+        },
     }
     assert list(frame["primary"]) == list(frame["metric"] == "em_f1")
 
@@ -87,6 +94,14 @@ def test_a_language_without_data_is_nan_in_the_primary_metric_alone(lab: Lab) ->
     assert unfinished(frame) == 0
 
 
+def test_other_metrics_do_not_stand_in_for_the_primary_one(lab: Lab) -> None:
+    lab.cell("xquad", value=lambda *at: None if at[3] == "em_f1" else plain(*at))
+    lab.sweep()
+    frame = table(lab.store)
+    assert len(frame) == 4 * 3
+    assert frame["value"].isna().tolist() == frame["primary"].tolist()
+
+
 def test_an_undefined_score_stays_nan(lab: Lab) -> None:
     lab.cell("tatoeba", value=lambda *at: float("nan"))
     lab.sweep()
@@ -97,14 +112,16 @@ def test_an_undefined_score_stays_nan(lab: Lab) -> None:
 
 
 def test_collapse_is_of_any_training_in_the_chain(lab: Lab) -> None:
-    inter = lab.cell("xnli", "mnli", collapsed=True)["stages"][0]
-    lab.cell("xnli", "none")
-    later = lab.cell("tatoeba", "mnli")
-    later["stages"].insert(0, inter)
+    inter = Stage("train", {"phase": "inter"})
+    lab.execute(inter, True, collapsed=True)
+    lab.cell("tatoeba", "mnli")["stages"].insert(0, inter.id)
+    lab.cell("xnli", "mnli", collapsed=True)
+    lab.cell("xnli", "none", collapsed=False)
+    lab.cell("xquad", "none", collapsed=None, diverged=True)
     lab.sweep()
-    frame = table(lab.store)
-    collapsed = frame.groupby(["target", "inter"])["collapsed"].unique().map(list).to_dict()
-    assert collapsed == {("tatoeba", "mnli"): [True], ("xnli", "mnli"): [True], ("xnli", "none"): [False]}
+    flags = table(lab.store).groupby(["target", "inter"])[["collapsed", "diverged"]].first()
+    assert flags["collapsed"].tolist() == [True, True, False, False], "tatoeba mnli, xnli mnli, xnli none, xquad none"
+    assert flags["diverged"].tolist() == [False, False, False, True]
 
 
 def test_a_cell_of_two_sweeps_is_there_once_as_the_newer_has_it(lab: Lab) -> None:

@@ -26,11 +26,12 @@ class Signs:
 
     delta: str
     collapsed: str
+    diverged: str
     spread: str
 
     @classmethod
     def of(cls, console: Console) -> Signs:
-        return cls("change", "!", "+-") if console.options.ascii_only else cls("Δ", "†", "±")
+        return cls("change", "!", "?", "+-") if console.options.ascii_only else cls("Δ", "†", "‡", "±")
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class Line:
         return self.means["zero-shot"]
 
     def inter(self, signs: Signs) -> Text:
-        marks = " *" * bool(self.any.same_task) + f" {signs.collapsed}" * bool(self.any.collapsed)
-        return Text(self.any.inter).append(marks, style=DOWN)
+        flags = {"*": self.any.same_task, signs.collapsed: self.any.collapsed, signs.diverged: self.any.diverged}
+        return Text(self.any.inter).append("".join(f" {mark}" for mark, set_ in flags.items() if set_), style=DOWN)
 
     def numbers(self) -> list[Number]:
         """English, the others, and the changes; in rows of the baseline, scores stand where changes would."""

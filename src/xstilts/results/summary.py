@@ -19,7 +19,7 @@ GROUPS = ("english", "zero-shot", *TIERS)
 #: What a mean is not taken over.
 KEYS = ["world", "target", "group", "metric", "split", "parameters", "model", "inter", "regime", "recipe"]
 PAIR = ["world", "model", "target", "recipe", "seed", "language"]
-FLAGS = ["same_task", "collapsed", "synthetic", "partial"]
+FLAGS = ["same_task", "collapsed", "diverged", "synthetic", "partial"]
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     seeds      with any score
     change, change_n, change_sd   likewise of the paired differences, in points; NaN and 0 for inter=none
     missing    values of (language, seed) that are not there
-    same_task, collapsed, synthetic, partial   of any of the cells
+    same_task, collapsed, diverged, synthetic, partial   of any of the cells
     """
     rows = primary(frame)
     rows["change"] = rows["value"] - _baseline(rows)

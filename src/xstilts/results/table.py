@@ -52,6 +52,7 @@ COLUMNS = {
     "group": None,
     "primary": "bool",  # whether the metric is the one that tables show
     "world": None,
+    "diverged": "bool",  # of any training in the chain
 }
 ORDER = [*CELL, "language", "metric", "split"]
 SCORES = pa.schema(
@@ -150,8 +151,8 @@ def _rows(asked: list[_Asked], scores: dict[str, list[Row]]) -> list[tuple[Any, 
 
 def _facts(store: Store, asked: list[_Asked], published: dict[str, Path | None]) -> pd.DataFrame:
     """One row a cell, with what is the same in all of its rows."""
-    trained = dict.fromkeys(stage for one in asked for stage in one.cell["stages"][:-1])
-    collapsed = {stage: _collapsed(store, stage) for stage in trained}
+    trained = {stage for one in asked for stage in one.cell["stages"][:-1]}
+    notes = {stage: _notes(store, stage) for stage in trained}
     columns = [*CELL, "parameters", "group", "same_task", "synthetic", "partial"]
     facts = pd.DataFrame([[one.cell[column] for column in columns] for one in asked], columns=columns)
     facts["number"] = range(len(asked))
@@ -159,12 +160,13 @@ def _facts(store: Store, asked: list[_Asked], published: dict[str, Path | None])
     facts["stage"] = [one.stage for one in asked]
     attempts = [published[one.stage] for one in asked]
     facts["attempt"] = pd.array([int(done.name) if done else None for done in attempts], dtype="Int64")
-    facts["collapsed"] = [any(collapsed[stage] for stage in one.cell["stages"][:-1]) for one in asked]
+    for flag in ("collapsed", "diverged"):
+        facts[flag] = [any(notes[stage].get(flag) for stage in one.cell["stages"][:-1]) for one in asked]
     return facts
 
 
-def _collapsed(store: Store, stage: str) -> bool:
-    """Whether a training ended no better than always giving the commonest answer; not before it is done."""
+def _notes(store: Store, stage: str) -> dict[str, Any]:
+    """What a training that is done wrote into its record."""
     folder = store.folder(stage)
     record = folder.record() if folder.marker.exists() else None
-    return bool(record and record["notes"].get("collapsed"))
+    return dict(record["notes"]) if record else {}
