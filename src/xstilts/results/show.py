@@ -109,7 +109,7 @@ def _notes(rows: pd.DataFrame, frame: pd.DataFrame, signs: Signs, spread: bool) 
     if rows["collapsed"].any():
         yield f"{signs.collapsed}: a training collapsed, to no better on English than always the commonest answer"
     if rows["diverged"].any():
-        yield f"{signs.diverged}: a training diverged, and the weights before that are what is scored"
+        yield f"{signs.diverged}: a training diverged; scored are its weights from before that"
     if cells := unfinished(frame):
         yield f"Missing: {cells} of {len(frame[CELL].drop_duplicates())} cells are not done"
     done = primary(frame[frame["attempt"].notna()])
