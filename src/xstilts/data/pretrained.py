@@ -66,19 +66,19 @@ def fill(world: Mapping[str, Any], model: Mapping[str, Any], library: Library) -
 
 
 def take_tokenizer(folder: Path, place: Path, model: Mapping[str, Any]) -> None:
-    """Copy a tokenizer's files, and try it. Raises `DataError` when it knows nothing or more than the model."""
+    """Try a tokenizer, and copy its files. Raises `DataError` when it knows nothing, or more than the model."""
     from xstilts.model import tokenizer
 
-    for name in TOKENIZER:
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, place / name)
-    loaded = tokenizer.load(place)
+    loaded = tokenizer.load(folder)
     ids = loaded(PROBE, add_special_tokens=False)["input_ids"]
     if not ids or all(i in loaded.all_special_ids for i in ids):
         raise DataError(folder, f"its tokenizer of {len(loaded)} pieces knows not one word of an English sentence")
     rows = model["config"].get("vocab_size")
     if rows is not None and len(loaded) > rows:
         raise DataError(folder, f"its tokenizer has {len(loaded)} pieces, and model={model['name']} only {rows} rows")
+    for name in TOKENIZER:
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, place / name)
 
 
 def take_weights(folder: Path, place: Path) -> None:
