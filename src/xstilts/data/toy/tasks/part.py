@@ -17,7 +17,7 @@ SHARES = {"train": range(0, 14), "test": range(14, 17), "dev": range(17, 19), "s
 
 
 #: tasks whose languages have texts of their own; in all others row i is the same item in every language
-INDEPENDENT = {"udpos", "panx", "tydiqa", "mewslix", "bucc", "mlm_multilingual"}
+INDEPENDENT = {"udpos", "udpos_v25", "panx", "tydiqa", "mewslix", "bucc", "mlm_multilingual"}
 
 
 @dataclass(frozen=True)
