@@ -48,6 +48,16 @@ def test_development_data_where_there_is_no_test(lab: Lab) -> None:
     assert found.groupby("target")["split"].unique().map(list).to_dict() == {"xnli": ["test"], "xquad": ["dev"]}
 
 
+def test_development_data_where_a_slice_has_nothing_else(lab: Lab) -> None:
+    lab.cell("xnli", value=lambda cell, language, split, metric: 50.0 if split == "dev" else nan)
+    lab.sweep()
+    frame = table(lab.store)
+    assert set(summary(frame)["split"]) == {"test"}, "a whole data set without test scores is not done"
+    found = summary(frame.assign(partial=True))
+    assert set(found["split"]) == {"dev"}
+    assert pick(found, "zero-shot")["score"] == 50.0
+
+
 def test_only_the_primary_metric_counts(lab: Lab) -> None:
     lab.cell("xquad", value=lambda cell, language, split, metric: 50.0 if metric == "em_f1" else 99.0)
     assert list(summarise(lab)["score"]) == [50.0] * 5

@@ -58,10 +58,16 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def primary(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each target's primary metric in one split: test where the target has one, else development."""
+    """The rows of each target's primary metric in one split: test where the target has one, else development.
+
+    A slice of a data set may have development items alone: where no test item of the target was scored in any cell
+    and some development item was, the means are of development data, and the table says so.
+    """
     rows = frame[frame["primary"]]
     rank = rows["split"].map({"test": 0, "dev": 1}).fillna(2)
-    best = rank.groupby([rows["world"], rows["target"]]).transform("min")
+    target = [rows["world"], rows["target"]]
+    scored = rank.where(rows["value"].notna() & rows["partial"]).groupby(target).transform("min")
+    best = scored.fillna(rank.groupby(target).transform("min"))
     return rows[rank == best].reset_index(drop=True)
 
 
