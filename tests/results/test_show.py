@@ -20,7 +20,7 @@ def printed(lab: Lab, width: int = 110, **options: Any) -> str:
     if lab.cells:
         lab.sweep()
     out = io.StringIO()
-    show(table(lab.store), Console(file=out, width=width, **options))
+    show(table(lab.store), Console(file=out, width=width, **{"force_terminal": True, "color_system": None} | options))
     return out.getvalue()
 
 
@@ -158,16 +158,18 @@ def test_usual_widths_fit(lab: Lab) -> None:
 
 def test_colour_only_repeats_the_sign(lab: Lab) -> None:
     grid(lab)
-    colourful = printed(lab, force_terminal=True, color_system="truecolor")
+    colourful = printed(lab, color_system="truecolor")
     assert "\x1b[38;2;59;130;196m+" in colourful
     assert "\x1b[38;2;201;106;18m-" in colourful
     assert re.sub(r"\x1b\[[0-9;]*m", "", colourful) == printed(lab)
 
 
-def test_plain_text_where_there_is_no_terminal(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    grid(lab)
+@pytest.mark.parametrize("given", [False, True])
+def test_plain_text_where_there_is_no_terminal(lab: Lab, capsys: pytest.CaptureFixture[str], given: bool) -> None:
+    lab.cell("xnli", "none")
+    lab.cell("xnli", "mnli")
     lab.sweep()
-    show(table(lab.store))
+    show(table(lab.store), Console() if given else None)
     assert capsys.readouterr().out == printed(lab, width=120), "not the 80 characters that no terminal is taken for"
 
 

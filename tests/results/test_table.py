@@ -40,14 +40,8 @@ def test_columns_and_one_row_a_score(lab: Lab) -> None:
         **{"recipe": "phang2020", "seed": 3, "language": "sw", "resource_gib": 1.6, "seen": True},
         **{"metric": "em_f1", "metric_version": "v1", "split": "dev", "value": plain(cell, "sw", "dev", "em_f1")},
         **{"count": 100, "same_task": True, "collapsed": False, "synthetic": False, "partial": False},
-        **{
-            "stage": cell["stages"][-1],
-            "attempt": 1,
-            "group": "qa",
-            "primary": True,
-            "world": "files",
-            "diverged": False,
-        },
+        **{"stage": cell["stages"][-1], "attempt": 1, "group": "qa", "primary": True, "world": "files"},
+        **{"diverged": False},
     }
     assert list(frame["primary"]) == list(frame["metric"] == "em_f1")
 

@@ -22,7 +22,7 @@ WIDTH = 120  # where there is no terminal
 
 def show(frame: pd.DataFrame, console: Console | None = None) -> None:
     """Print a table as `xstilts.results.table` gives it; one table a world."""
-    console = console or _console()
+    console = _wide(console)
     if frame.empty:
         console.print("Nothing was asked for yet: the store has no sweep.")
         return
@@ -50,12 +50,15 @@ def show_comparison(comparison: pd.DataFrame, console: Console | None = None) ->
         mark = "beyond 2 sd" if pd.notna(row.beyond) and row.beyond else ""
         numbers = _number(row.old), _number(row.new), _number(row.difference, "+.2f"), spread
         table.add_row(row.metric, row.split, row.language, *numbers, Text(mark, style=DOWN))
-    (console or _console()).print(table)
+    _wide(console).print(table)
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, WIDTH))
+def _wide(console: Console | None) -> Console:
+    """What is no terminal is taken for 80 characters wide, which would cut columns for nothing."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH)
+    return console
 
 
 def _number(value: float, form: str = ".2f") -> str:
