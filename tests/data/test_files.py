@@ -84,7 +84,7 @@ def test_slices_are_recorded_or_refused(root: Path, library: Library) -> None:
 
 
 def test_sums_that_were_published(root: Path, library: Library) -> None:
-    """TyDiQA's English training set is cut in two, and only the whole has a published count."""
+    """Of Mewsli-X's development mentions only the number over all languages was published."""
     task = Task.from_dict({**PAIRS.to_dict(), "counts": {"en/train+en/selection": 4}})
     files.fill(world(root, complete=True), [task], library)
     write(root / "set/dev.jsonl", "neutral", "neutral")

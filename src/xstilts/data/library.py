@@ -95,7 +95,7 @@ class Library:
         known = {"rows": table.num_rows, "sha256": digest(table)}
         manifest = self.manifest(task.name)
         if manifest and manifest["files"].get(part, {}).get("sha256") not in (None, known["sha256"]):
-            (path.parent.parent / "manifest.json").unlink()  # no longer true, from the next line on
+            (path.parent.parent / "manifest.json").unlink(missing_ok=True)  # no longer true, from the next line on
         buffer = BufferOutputStream()
         pq.write_table(table, buffer, compression="zstd", row_group_size=1 << 16, use_compliant_nested_type=False)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ class Library:
         write_json(place / "manifest.json", manifest)
         for path in place.glob("*/*.parquet"):
             if f"{path.parent.name}/{path.stem}" not in files:
-                path.unlink()
+                path.unlink(missing_ok=True)
         return manifest
 
     @contextmanager
