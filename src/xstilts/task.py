@@ -32,6 +32,7 @@ class Task:
     splits: list[str] = field(default_factory=list)  # evaluated: of dev, test
     train: str | None = None  # the part that is trained on
     selection: str | None = None  # the part that selects a checkpoint; never a test item
+    translated: list[str] = field(default_factory=list)  # languages that the training part is there in, by translation
     shared: list[str] = field(default_factory=list)  # parts that every language needs, such as a candidate pool
     metric: str = ""  # the metric that selects and that tables show
     options: dict[str, Any] = field(default_factory=dict)  # what its format must know beside this; decides results
@@ -49,7 +50,8 @@ class Task:
     @property
     def parts(self) -> list[str]:
         """Every part the library holds of this task."""
-        return list(dict.fromkeys([*filter(None, [self.train, self.selection]), *self.evaluated]))
+        translations = [f"{code}/{self.train.split('/')[1]}" for code in self.translated] if self.train else []
+        return list(dict.fromkeys([*filter(None, [self.train, self.selection]), *translations, *self.evaluated]))
 
     def identity(self) -> dict[str, Any]:
         """The part of a task that decides a result, apart from the data itself."""

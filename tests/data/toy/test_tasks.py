@@ -119,6 +119,18 @@ def test_labels_are_what_the_sentences_say(name: str) -> None:
             assert [row["label"] for row in rows] == [row["label"] for row in made(name)["en/" + part.split("/")[1]]]
 
 
+@pytest.mark.parametrize("name", ["mnli", "squad", "hellaswag"])
+def test_translations_are_the_english_items_in_other_words(name: str) -> None:
+    parts = made(name)
+    assert {f"{code}/train" for code in toy.STAND_INS.values()} <= set(parts)
+    for code in toy.STAND_INS.values():
+        for row, english in zip(parts[f"{code}/train"], parts["en/train"], strict=True):
+            assert row["id"] == english["id"]
+            assert row.get("label") == english.get("label")
+            assert len(row.get("answers", [])) == len(english.get("answers", []))
+            assert row != english
+
+
 @pytest.mark.parametrize("name", of_format("span"))
 def test_answers_are_in_the_clause_that_the_question_is_about(name: str) -> None:
     """The verb of the question, or its synonym, stands in the clause of the answer, and in no other clause."""
@@ -160,8 +172,8 @@ def test_choices_are_different_and_every_place_is_right_sometimes(name: str) -> 
 
 @pytest.mark.parametrize("name", [n for n in of_format("choice") if n == "csqa"])
 def test_common_sense_is_what_the_world_knows(name: str) -> None:
-    for rows in made(name).values():
-        for row in rows:
+    for part, rows in made(name).items():
+        for row in rows if part.startswith("en/") else []:
             noun = row["question"].split()[2]
             right = PLACES_OF[noun] if row["question"].startswith("where") else [CLASS[noun]]
             named = [choice.removeprefix("the ") for choice in row["choices"]]

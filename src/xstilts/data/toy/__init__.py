@@ -29,6 +29,9 @@ __all__ = ["LANGUAGES", "SIZES", "Language", "fill", "localised", "seen"]
 
 #: items a part, by split, where the world does not say
 SIZES = {"train": 2000, "selection": 200, "dev": 100, "test": 200}
+#: toy languages in the place of those that published intermediate data was translated into: two tiers, both orders
+STAND_INS = {"de": "qhm", "ru": "qhf", "sw": "qlm"}
+_TRANSLATABLE = {"classification", "choice", "span"}
 POOL = 240  # persons that Mewsli-X's queries may mean
 #: formats in which English is the other side of every item
 _PAIRED = {"nearest", "mining"}
@@ -40,8 +43,14 @@ def localised(task: Task, sizes: dict[str, int] | None = None) -> Task:
     options = dict(task.options)
     if options.get("normalisation") == "mlqa":
         options["normalisation"] = "squad"  # MLQA's articles are those of real languages
-    here = replace(task, languages=codes if task.languages else [], options=options)
+    translated = list(STAND_INS.values()) if task.format in _TRANSLATABLE else []
+    here = replace(task, languages=codes if task.languages else [], options=options, translated=translated)
     return replace(here, counts={part: rows(task, part, sizes) for part in here.parts})
+
+
+def stand_in(code: str) -> str:
+    """The toy language in the place of a real one; any other code is its own."""
+    return STAND_INS.get(code, code)
 
 
 def rows(task: Task, part: str, sizes: dict[str, int] | None = None) -> int:

@@ -36,7 +36,7 @@ class Part:
 
     @property
     def independent(self) -> bool:
-        return self.task.name in INDEPENDENT
+        return self.task.name in INDEPENDENT and self.split not in {"train", "selection"}
 
     def dice(self, *name: object) -> Dice:
         """Draws of this task and split, and of this language only where languages have texts of their own."""
