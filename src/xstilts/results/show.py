@@ -34,7 +34,7 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
         console.print(_title(str(world), rows))
         console.print(table if fits else _table(rows, signs, spread=False), crop=False)
         for line in _notes(rows, frame[frame["world"] == world], signs, spread=fits):
-            console.print(Padding(Text(line, style=QUIET), (0, 1)))
+            console.print(Padding(Text(line, style=QUIET), (0, 1), expand=False))
 
 
 def show_comparison(comparison: pd.DataFrame, console: Console | None = None) -> None:
