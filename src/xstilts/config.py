@@ -6,6 +6,7 @@ Nothing here decides anything: cells and plans read these classes, and only them
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -195,10 +196,18 @@ class StorePaths:
 class Numerics:
     """How a result is computed; recorded, never in an id."""
 
-    device: str = "auto"
+    device: str = "auto"  # cpu, cuda, or auto: cuda where there is one
     threads: int | None = 1  # a process on CPU
     micro_tokens: int | None = None  # padded tokens a micro-batch; null: what was measured best a device
     save_every: float = 300.0  # seconds between two resume states
+
+    def __post_init__(self) -> None:
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise UserError(f"numerics.device={self.device}: {choices(self.device, ('auto', 'cpu', 'cuda'))}")
+        for key, least in {"threads": 1, "micro_tokens": 1, "save_every": 0}.items():
+            value = getattr(self, key)
+            if value is not None and not value >= least:
+                raise UserError(f"numerics.{key}={value}: it must be at least {least}")
 
 
 @dataclass
@@ -237,10 +246,20 @@ def typed(group: str, values: Any, name: str) -> Any:
         raise UserError(f"{group}={name}: {explain(error, SCHEMAS[group])}") from None
 
 
+def schema_name(key: str) -> str:
+    """What `Config` calls a key: `from` is a word of Python's."""
+    return "start" if key == "from" else key
+
+
 def explain(error: OmegaConfBaseException, schema: Any) -> str:
     """OmegaConf's complaint in one line a person can act on."""
     key = getattr(error, "full_key", None) or getattr(error, "key", None)
+    key = "from" if key == "start" else key
     text = str(error).splitlines()[0]
+    if choice := re.match(r"Invalid value '(.*)', expected one of \[(.*)\]", text):
+        return f"{key}={choice[1]}: no such choice; {choices(choice[1], choice[2].split(', '))}"
+    if "valid bool" in text:
+        return f"{key}: {text[0].lower()}{text[1:]}; valid choices: true, false"
     if "not in" in text and key is not None:
         parent, _, last = str(key).rpartition(".")
         known = _keys_at(schema, parent)

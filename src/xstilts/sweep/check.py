@@ -2,61 +2,61 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_automatic_config_search_path
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from xstilts.config import GROUPS, VALUES, Config, explain
+from xstilts.config import GROUPS, VALUES, Config, explain, schema_name
 from xstilts.errors import UserError, choices
-from xstilts.task import CONF
+from xstilts.sweep.compose import compose, loader
 
-#: `from` is a word of Python's, so the schema calls it `start`.
-_SCHEMA_NAME = {"from": "start"}
 _TOP = sorted({*GROUPS, *VALUES, "from", "experiment"} - {"start"})
-
-
-def loader() -> ConfigLoader:
-    """Hydra's own loader over `conf/` and every installed plugin."""
-    setup_globals()
-    return ConfigLoaderImpl(create_automatic_config_search_path(None, None, str(CONF)))
+#: Options of Hydra's that would bring another configuration than `conf/`.
+_FOREIGN = ("config_path", "config_name", "config_dir", "experimental_rerun")
 
 
 def check(arguments: Sequence[str]) -> list[str]:
     """The arguments as Hydra should get them. Raises `UserError` on the first thing that cannot be right."""
     found = loader()
-    flags = [a for a in arguments if a.startswith("-")]
-    typed = [a for a in arguments if not a.startswith("-")]
-    checked = []
-    for line in typed:
+    options = get_args_parser().parse_intermixed_args(list(arguments))
+    for name in _FOREIGN:
+        if getattr(options, name):
+            raise UserError(f"--{name.replace('_', '-')}: files of your own belong in conf/, beside the others")
+    checked = _checked(options.overrides, found)
+    base = compose(found, [c for c in checked if not c.startswith("hydra.")], mode=RunMode.MULTIRUN)
+    _composed(base, found)
+    _hydra([c for c in checked if c.startswith("hydra.")], base)
+    compose(found, checked, mode=RunMode.MULTIRUN)
+    return [*(a for a in arguments if a not in options.overrides), *checked]
+
+
+def _checked(lines: Sequence[str], found: ConfigLoader) -> list[str]:
+    """Override by override: keys that exist, each given once, with values of their types."""
+    checked: dict[str, str] = {}
+    for line in lines:
         override = _parse(line, found)
-        key = override.key_or_group
-        if (override.is_add() and not override.is_force_add()) or override.is_delete() or override.package is not None:
+        key = "store.path" if override.key_or_group == "store" else override.key_or_group
+        if override.is_add() or override.is_delete() or override.package is not None:
             raise UserError(f"{line}: keys cannot be added or removed; write {key}=VALUE")
-        if found.get_group_options(key, ObjectType.CONFIG) and key != "store":
-            checked.append(_group(override, line, found))
-        elif key.startswith("hydra"):
-            checked.append(line)
+        if key in checked:
+            raise UserError(f"{key} is given twice, as {checked[key].removeprefix('++')} and {line}; say it once")
+        line = line.removeprefix("++")
+        if key in GROUPS or key == "experiment" or key.startswith("hydra/"):
+            checked[key] = _group(override, line, found)
+        elif key.startswith("hydra."):
+            checked[key] = line
         else:
-            checked.append(_value(override, line))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            found.load_configuration("config", checked, RunMode.MULTIRUN, validate_sweep_overrides=False)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(_first_lines(error)) from None
-    return [*flags, *checked]
+            checked[key] = _value(override, line)
+    return list(checked.values())
 
 
 def _parse(line: str, found: ConfigLoader) -> Override:
@@ -75,17 +75,25 @@ def _group(override: Override, line: str, found: ConfigLoader) -> str:
     """A choice, or several: each must be there. Lists are rewritten as Hydra's own sweep syntax."""
     group = override.key_or_group
     valid = found.get_group_options(group, ObjectType.CONFIG)
+    if not valid:
+        raise UserError(f"{line}: Hydra has no such group; {choices(group, _hydra_groups(found))}")
+    if group == "hydra/sweeper":
+        raise UserError(f"{line}: every verb is answered by our own sweeper; choose who runs cells with hydra/launcher")
     names = _values(override)
     for name in names:
         if name is None and group == "experiment":
             continue
         if str(name) not in valid:
-            raise UserError(f"{group}={name}: no such choice; {choices(str(name), valid)}")
+            raise UserError(f"{group}={'null' if name is None else name}: no such choice; {choices(str(name), valid)}")
     if not names:
         raise UserError(f"{line}: no choice given; {choices('', valid)}")
-    if override.is_sweep_override() or not isinstance(override.value(), list):
-        return line
-    return f"{group}={','.join(str(n) for n in names)}"
+    if group not in GROUPS and len(names) > 1:
+        raise UserError(f"{group} takes one value, not a list: {', '.join((*GROUPS, 'seed'))} can be swept")
+    return f"{group}={','.join('null' if n is None else str(n) for n in names)}"
+
+
+def _hydra_groups(found: ConfigLoader) -> list[str]:
+    return [f"hydra/{name}" for name in found.list_groups("hydra")]
 
 
 def _values(override: Override) -> list[Any]:
@@ -103,29 +111,75 @@ def _value(override: Override, line: str) -> str:
     """A key below the schema: it must exist there, and every value must have its type."""
     key = override.key_or_group
     if key == "store":
-        key, line = "store.path", f"store.path={override.get_value_element_as_str()}"
-    head, *rest = key.split(".")
-    if head not in _TOP:
+        key, line = "store.path", f"store.path={line.partition('=')[2]}"
+    head = key.split(".")[0]
+    if head not in _TOP or head == "experiment":
         raise UserError(f"unknown key {key!r}; {choices(head, _TOP)}")
-    path = [_SCHEMA_NAME.get(head, head), *rest]
+    sweeps = head in GROUPS or key == "seed"
+    if override.is_sweep_override() and not sweeps:
+        raise UserError(
+            f"{key} takes one value, not a list: {', '.join((*GROUPS, 'seed'))} and keys below can be swept"
+        )
+    values = _values(override) if override.is_sweep_override() or key == "seed" else [override.value()]
+    if not values:
+        raise UserError(f"{line}: no value given")
     schema = OmegaConf.structured(Config)
-    several = override.is_sweep_override() or key == "seed"  # other lists are one value
-    values = _values(override) if several else [override.value()]
+    for value in values:
+        if value == "":
+            raise UserError(f"{line}: no value given; {key}=null is how to say none")
+        if sweeps and "${" in str(value):
+            raise UserError(f"{line}: a cell's keys cannot refer to each other; write the value itself")
+        _typed(schema, key, value)
     if key == "seed" and not override.is_sweep_override():
         line = f"seed={','.join(map(str, values))}"
-    for value in values:
-        nested: Any = value
-        for part in reversed(path):
-            nested = {part: nested}
-        try:
-            OmegaConf.merge(schema, nested)
-        except OmegaConfBaseException as error:
-            raise UserError(explain(error, Config)) from None
     # A recipe need not mention every key of the schema, and Hydra overrides only what it finds: `++` adds as well.
     return f"++{line}" if head in GROUPS else line
 
 
-def _first_lines(error: Exception) -> str:
-    """Hydra's complaint without its search path and hints."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _typed(schema: DictConfig, key: str, value: Any) -> None:
+    """Whether a key of the schema exists and takes this value; `schema` is changed."""
+    try:
+        OmegaConf.update(schema, schema_name(key), value)
+        if key.startswith("numerics"):
+            OmegaConf.to_object(schema.numerics)
+    except OmegaConfBaseException as error:
+        raise UserError(explain(error, Config)) from None
+
+
+def _composed(base: DictConfig, found: ConfigLoader) -> None:
+    """What files say beside choices: an experiment's own keys, and what it sweeps."""
+    for key in base:
+        if key not in (*_TOP, "hydra"):
+            raise UserError(f"unknown key {str(key)!r} in the configuration files; {choices(str(key), _TOP)}")
+    schema = OmegaConf.structured(Config)
+    for key in base:
+        if key not in (*GROUPS, "experiment", "hydra"):
+            _typed(schema, str(key), base[key])
+    params = base.hydra.sweeper.get("params") or {}
+    name = base.hydra.runtime.choices.get("experiment")
+    try:
+        _checked([f"{key}={as_text(value)}" for key, value in params.items()], found)
+    except UserError as error:
+        raise UserError(f"experiment={name}: {error}") from None
+
+
+def as_text(value: Any) -> str:
+    """A value of an experiment's `params` as it would be typed."""
+    return "[" + ",".join(map(str, value)) + "]" if OmegaConf.is_list(value) or isinstance(value, list) else str(value)
+
+
+def _hydra(lines: Sequence[str], base: DictConfig) -> None:
+    """Keys of Hydra's own: they must exist, and not take the verbs away from our sweeper."""
+    for line in lines:
+        key = line.partition("=")[0]
+        parent, _, last = key.rpartition(".")
+        if key == "hydra.mode":
+            raise UserError(f"{line}: it is always MULTIRUN here, with and without -m")
+        above = OmegaConf.select(base, parent, throw_on_missing=False)
+        if not OmegaConf.is_dict(above):
+            raise UserError(f"unknown key {parent!r}; {choices(parent.split('.')[1], map(str, base.hydra))}")
+        if last not in above:
+            raise UserError(f"unknown key {key!r}; {choices(last, map(str, above))}")
+
+
+__all__ = ["as_text", "check", "loader"]

@@ -8,7 +8,7 @@ of whole cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from xstilts.config import GROUPS, typed
-from xstilts.errors import UserError
+from xstilts.errors import UserError, choices
+from xstilts.sweep.check import as_text
+from xstilts.sweep.compose import compose
 from xstilts.task import CONF
 
 
@@ -78,6 +80,7 @@ class Grid:
     def __init__(self, arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader, config: str) -> None:
         self.loader, self.config = loader, config
         self.constants, self.axes = _axes(arguments, params, loader)
+        self._added: dict[tuple[str, str], Choice] = {}
 
     @cached_property
     def base(self) -> DictConfig:
@@ -85,25 +88,27 @@ class Grid:
         return self.compose([_assign(axis.key, axis.values[0]) for axis in self.axes])
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        return self.loader.load_configuration(
-            config_name=self.config, overrides=[*self.constants, *overrides], run_mode=RunMode.RUN
-        )
+        return compose(self.loader, [*self.constants, *overrides], self.config)
 
     def points(self) -> list[Point]:
         """Every cell the user asked for, each once, in the order of the groups."""
-        choices = {group: self._choices(group) for group in GROUPS}
-        seeds = next((axis.values for axis in self.axes if axis.key == "seed"), (str(self.base.seed),))
-        fixed = tuple(c for c in self.constants if _head(c) not in GROUPS)
-        points: dict[tuple[Any, ...], Point] = {}
-        for chosen, seed in product(product(*choices.values()), seeds):
-            key = (*((c.group, c.label) for c in chosen), seed)
-            named = [f"{c.group}={c.name}" for c in chosen] + [v for c in chosen for v in c.values]
-            points[key] = Point({c.group: c for c in chosen}, _seed(seed), (*fixed, *named, f"seed={seed}"))
-        return list(points.values())
+        chosen = product(*(self._choices(group) for group in GROUPS))
+        texts = next((axis.values for axis in self.axes if axis.key == "seed"), (str(self.base.seed),))
+        seeds = tuple(dict.fromkeys(_seed(text) for text in texts))
+        return [self.point({c.group: c for c in row}, seed) for row, seed in product(chosen, seeds)]
+
+    def point(self, choices: dict[str, Choice], seed: int) -> Point:
+        """A cell of these choices, whether it was asked for or not."""
+        fixed = (c for c in self.constants if _head(c) not in GROUPS)
+        named = (f"{group}={choice.name}" for group, choice in choices.items())
+        below = (value for choice in choices.values() for value in choice.values)
+        return Point(choices, seed, (*fixed, *named, *below, f"seed={seed}"))
 
     def choice(self, group: str, name: str) -> Choice:
         """A choice that was not asked for, such as the baseline, with the constants that apply to it."""
-        return self._compose_choice(group, name, ())
+        if (group, name) not in self._added:
+            self._added[group, name] = self._compose_choice(group, name, ())
+        return self._added[group, name]
 
     def _choices(self, group: str) -> list[Choice]:
         """All choices of a group times all values swept below it, suites replaced by their members."""
@@ -120,8 +125,13 @@ class Grid:
 
     def _members(self, group: str, name: str, values: tuple[str, ...]) -> list[Choice]:
         choice = self._compose_choice(group, name, values)
-        suite = choice.raw.get("suite") if isinstance(choice.raw, dict) else None
-        return [self._compose_choice(group, member, values) for member in suite] if suite else [choice]
+        if "suite" not in choice.raw:
+            return [choice]
+        valid = self.loader.get_group_options(group, ObjectType.CONFIG)
+        for member in choice.raw["suite"]:
+            if member not in valid:
+                raise UserError(f"{group}={name}: its suite names {member!r}; {choices(str(member), valid)}")
+        return [m for member in choice.raw["suite"] for m in self._members(group, member, values)]
 
     def _compose_choice(self, group: str, name: str, values: tuple[str, ...]) -> Choice:
         kept = tuple(c for c in self.constants if _head(c) == group)
@@ -135,6 +145,8 @@ class Grid:
             config.merge_with({group: self._experiment.get(group, {})})
             for override in _parse([*kept, *values], self.loader):
                 OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+            if group == "model":
+                _check_settings(name, plain, config)
         raw = OmegaConf.to_container(config[group], resolve=True)
         return Choice(group, name, (*kept, *values), raw)
 
@@ -149,7 +161,8 @@ class Grid:
 def _plain(path: Path, overriding: bool = False) -> dict[str, Any] | None:
     """A file that Hydra would place as it stands; None when it has defaults, interpolations or lies elsewhere.
 
-    With `overriding`, defaults that only override choices are left out: the base composition has them.
+    With `overriding`, of a file of the global package: defaults that only override choices are left out, since the
+    base composition has them.
     """
     if not path.is_file():
         return None
@@ -158,14 +171,14 @@ def _plain(path: Path, overriding: bool = False) -> dict[str, Any] | None:
     if overriding:
         defaults = content.pop("defaults", [])
         simple = all(isinstance(d, dict) and all(k.startswith("override ") for k in d) for d in defaults)
-        return content if simple and "${" not in text else None
+        return content if simple and "${" not in text and text.startswith("# @package _global_") else None
     return None if "defaults" in content or "${" in text or "@package" in text else content
 
 
 def _axes(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader) -> tuple[list[str], list[Axis]]:
     """Typed overrides and an experiment's params -> constants as strings, and axes. What is typed wins."""
     typed_keys = {o.key_or_group for o in _parse(arguments, loader)}
-    defaults = [f"{key}={_text(value)}" for key, value in params.items() if key not in typed_keys]
+    defaults = [f"{key}={as_text(value)}" for key, value in params.items() if key not in typed_keys]
     constants: list[str] = []
     axes: list[Axis] = []
     for override in [*_parse(defaults, loader), *_parse(arguments, loader)]:
@@ -173,7 +186,7 @@ def _axes(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader
         if override.is_sweep_override():
             if not override.is_discrete_sweep():
                 raise UserError(f"{override.input_line}: a sweep needs a list of values, as {key}=a,b")
-            values = tuple(dict.fromkeys(override.sweep_string_iterator()))
+            values = _unique(override.sweep_string_iterator())
         elif key in (*GROUPS, "seed"):
             value = override.value()
             members = value if isinstance(value, list) else [override.get_value_element_as_str()]
@@ -202,8 +215,24 @@ def _parse(lines: Sequence[str], loader: ConfigLoader) -> list[Override]:
     return OverridesParser.create(config_loader=loader).parse_overrides(list(lines))
 
 
-def _text(value: Any) -> str:
-    return "[" + ",".join(map(str, value)) + "]" if OmegaConf.is_list(value) or isinstance(value, list) else str(value)
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    """The first way in which each value is written: 1e-5 and 0.00001 are one."""
+    parser = OverridesParser.create()
+    found: dict[str, str] = {}
+    for text in texts:
+        found.setdefault(repr(parser.parse_override(f"x={text}").value()), text)
+    return tuple(found.values())
+
+
+def _check_settings(name: str, plain: dict[str, Any], config: DictConfig) -> None:
+    """A key of `model.config` can only be changed: an architecture's other keys are known to those who load it."""
+    known = plain.get("config", {})
+    for key, value in config.model.get("config", {}).items():
+        if key not in known:
+            raise UserError(f"model={name}: unknown key 'model.config.{key}'; {choices(str(key), known)}")
+        number = isinstance(known[key], int | float) and not isinstance(known[key], bool)
+        if number and (isinstance(value, bool) or not isinstance(value, type(known[key]) | int)):
+            raise UserError(f"model={name}: model.config.{key}={value}: a number is needed, such as {known[key]}")
 
 
 def _chosen(config: DictConfig, group: str) -> str:
@@ -212,7 +241,6 @@ def _chosen(config: DictConfig, group: str) -> str:
 
 
 def _seed(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise UserError(f"seed={text}: a seed is a whole number, such as seed=0 or seed=0,1,2") from None
+    if not text.isdecimal() or int(text) >= 1 << 63:
+        raise UserError(f"seed={text}: a seed is a whole number from 0, such as seed=0 or seed=0,1,2")
+    return int(text)

@@ -17,7 +17,7 @@ from xstilts.task import Task
 
 @dataclass(eq=False)
 class Inputs:
-    """One world's library, as far as it is filled. What is not there has a *provisional* identity: it can be planned."""
+    """One world's library, as far as it is filled. What is not there has a *provisional* identity."""
 
     world: World
     root: Path
@@ -43,16 +43,33 @@ class Inputs:
     def _task(self, name: str) -> Task:
         task = tasks.load(name)
         if self.world.kind == "toy":
-            task = toy.localised(task)
+            task = toy.localised(task, self.world.sizes)
         self.used[name] = task
-        if self._manifest(name) is None:
+        manifest = self._manifest(name)
+        if manifest is None:
             self.unfilled[name] = task
+        elif manifest["world"] != self.world.name:
+            raise UserError(
+                f"the library {self.root} holds {name} of world={manifest['world']}, not of world={self.world.name}: "
+                "give each world a library of its own (library=PATH)"
+            )
         return task
+
+    def language(self, code: str) -> str:
+        """The language of this world in the place of a published one."""
+        return toy.stand_in(code) if self.world.kind == "toy" else code
 
     def has(self, task: Task, part: str) -> bool:
         """Whether the library has a part; of a task that is not filled yet, every published one."""
         manifest = self._manifest(task.name)
         return part in manifest["files"] if manifest else True
+
+    def evaluated(self, task: Task) -> dict[str, dict[str, Any]]:
+        """The parts of an evaluation, as far as the library has them; what every language needs must be there."""
+        found = {part: self.part(task, part) for part in task.evaluated if part in task.shared or self.has(task, part)}
+        if not set(found).difference(task.shared):
+            raise UserError(f"the library {self.root} has nothing to evaluate {task.name} on")
+        return found
 
     def part(self, task: Task, part: str) -> dict[str, Any]:
         """What a stage's specification says of a part that it reads."""

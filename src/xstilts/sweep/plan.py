@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from xstilts.config import GROUPS, Model
 from xstilts.errors import UserError
 from xstilts.stage import Stage
 from xstilts.store import Store
-from xstilts.sweep.cell import Cell, cell, chain
-from xstilts.sweep.grid import Grid
+from xstilts.sweep.cell import Cell, resolve
+from xstilts.sweep.chains import Chains
+from xstilts.sweep.grid import Choice, Grid, Point
 from xstilts.sweep.inputs import Inputs
 
 
@@ -72,25 +74,22 @@ class Planner:
     baseline: bool
     keep: str
     numerics: dict[str, Any]
-    _worlds: dict[str, Inputs] = field(default_factory=dict)
+    _chains: dict[str, Chains] = field(default_factory=dict)  # by world
+    _models: dict[tuple[str, str], Model] = field(default_factory=dict)  # by model and world
 
     def cells(self) -> tuple[list[Cell], int]:
         """The cells asked for, then the baselines that were not; without duplicates."""
         asked: dict[tuple[Any, ...], Cell] = {}
+        none, english = self.grid.choice("inter", "none"), self.grid.choice("regime", "english")
         for point in self.grid.points():
-            choices = dict(point.choices)
-            if not choices["inter"].object.mixture:  # no intermediate phase: nothing for a regime to feed
-                choices["regime"] = self.grid.choice("regime", "english")
-            new = cell(type(point)(choices, point.seed, point.overrides))
-            asked.setdefault(_key(new), new)
+            if not point.choices["inter"].object.mixture:  # no intermediate phase: nothing for a regime to feed
+                point = self.grid.point({**point.choices, "regime": english}, point.seed)
+            asked.setdefault(_key(point), self._cell(point))
         cells = dict(asked)
-        if self.baseline:
-            none, english = self.grid.choice("inter", "none"), self.grid.choice("regime", "english")
-            for one in asked.values():
-                choices = {**one.choices, "inter": none, "regime": english}
-                overrides = (*one.overrides, "inter=none", "regime=english")
-                base = Cell(choices, one.model, one.seed, overrides)
-                cells.setdefault(_key(base), base)
+        for one in asked.values() if self.baseline else ():
+            point = self.grid.point({**one.choices, "inter": none, "regime": english}, one.seed)
+            if _key(point) not in cells:
+                cells[_key(point)] = self._cell(point)
         return list(cells.values()), len(cells) - len(asked)
 
     def plan(self) -> Plan:
@@ -98,25 +97,38 @@ class Planner:
         stages: dict[str, Stage] = {}
         chains = []
         for one in cells:
-            inputs = self._inputs(one)
-            ids = []
-            for stage in chain(one, inputs):
-                stage.numerics.update(self.numerics)
-                stages.setdefault(stage.id, stage)
-                ids.append(stage.id)
-            chains.append(ids)
+            chain = self._of(one.choices["world"]).chain(one)
+            for stage in chain:
+                if stage.id not in stages:
+                    stage.numerics.update(self.numerics)
+                    stages[stage.id] = stage
+            chains.append([stage.id for stage in chain])
         # A chain lists each stage after those it starts from, so the first mention of a stage is in order too.
-        return Plan(cells, chains, stages, self.store, self._worlds, self.keep, added)
+        worlds = {label: of.inputs for label, of in self._chains.items()}
+        return Plan(cells, chains, stages, self.store, worlds, self.keep, added)
 
-    def _inputs(self, one: Cell) -> Inputs:
-        world = one.choices["world"]
-        if world.label not in self._worlds:
+    def _cell(self, point: Point) -> Cell:
+        model, world = point.choices["model"], point.choices["world"]
+        key = (model.label, world.label)
+        if key not in self._models:
+            self._models[key] = resolve(model, world)
+        return Cell(point.choices, self._models[key], point.seed, point.overrides)
+
+    def _of(self, world: Choice) -> Chains:
+        """The chains of cells that read this world's library."""
+        if world.label not in self._chains:
             root = Path(self.library) if self.library else self.store.root / "library" / world.object.name
+            for label, chains in self._chains.items():
+                if chains.inputs.root == root:
+                    raise UserError(
+                        f"world={label} and world={world.label} would share the library {root}: one sweep each, "
+                        "with a library=PATH each"
+                    )
             if world.object.kind == "files" and not world.object.root:
                 raise UserError("world=files needs world.root=FOLDER, the folder of the original distributions")
-            self._worlds[world.label] = Inputs(world.object, root)
-        return self._worlds[world.label]
+            self._chains[world.label] = Chains(Inputs(world.object, root))
+        return self._chains[world.label]
 
 
-def _key(one: Cell) -> tuple[Any, ...]:
-    return (*one.names.values(), one.choices["world"].label)
+def _key(point: Point) -> tuple[Any, ...]:
+    return (*(point.choices[group].label for group in GROUPS), point.seed)
