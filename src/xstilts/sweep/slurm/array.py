@@ -1,0 +1,115 @@
+"""Held arrays by submitit: one `sbatch` for many stages that ask for the same."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xstilts.errors import UserError
+from xstilts.store import Store
+from xstilts.sweep.slurm import queue
+from xstilts.sweep.slurm.journal import Submission
+from xstilts.sweep.slurm.resources import Settings
+
+#: Parameters that submitit knows for every kind of executor; the others are Slurm's own.
+_COMMON = {
+    *("name", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb", "timeout_min"),
+    "stderr_to_stdout",
+}
+_FULL = re.compile(r"SubmitJob|job submit limit|MaxSubmit", re.IGNORECASE)
+
+
+class Full(Exception):
+    """The account may not have that many jobs in the queue."""
+
+
+def longest() -> int:
+    """How many elements an array may have: MaxArraySize bounds the index, which starts at 0."""
+    return max(1, int(queue.config().get("MaxArraySize", "1001")))
+
+
+class Arrays:
+    """The arrays of one submission."""
+
+    def __init__(
+        self, entry: Submission, settings: Settings, code: Path, store: Store, numerics: dict[str, Any]
+    ) -> None:
+        self.entry, self.settings, self.store = entry, settings, store
+        self.environment = _environment(code, numerics)
+        self.jobs: dict[str, str] = {}  # stage -> job id
+
+    def add(self, names: Sequence[str], calls: Sequence[Callable[[], Any]], shape: dict[str, Any]) -> bool:
+        """Submit one array, held."""
+        numbers = self._sbatch(calls, shape)
+        self.jobs |= dict(zip(names, numbers, strict=True))
+        return True
+
+    def _sbatch(self, calls: Sequence[Callable[[], Any]], shape: dict[str, Any]) -> list[str]:
+        """The job ids. Asks again while the controller is busy; raises `Full`, or `UserError` with Slurm's words."""
+        for wait in (*queue.WAITS, None):
+            try:
+                with queue.scrubbed():
+                    numbers = _submit(calls, self._parameters(shape), Path(self.settings.keys["submitit_folder"]))
+                self.entry.arrays.append(numbers[0].split("_")[0])
+                self.entry.save()
+                return numbers
+            except Exception as error:  # submitit's own, with what sbatch said somewhere in it
+                said = _said(error)
+                if _FULL.search(said):
+                    raise Full(said) from None
+                if not queue.busy(said):
+                    raise UserError(f"sbatch: {said}") from None
+                if wait is None:
+                    raise queue.Unreachable(
+                        f"sbatch: the controller does not answer ({said}); try again later"
+                    ) from None
+            # It may have taken the job and only its answer was lost: what we do not know of is taken back.
+            queue.cancel([n for n in queue.named(self.entry.name) if n not in self.entry.arrays])
+            time.sleep(wait)
+        raise AssertionError
+
+    def _parameters(self, shape: dict[str, Any]) -> dict[str, Any]:
+        """Of submitit's executor: what the user's keys say, and what makes a stage's job one."""
+        more = {"hold": True, "requeue": True, "kill-on-invalid-dep": "yes", **shape.get("additional_parameters", {})}
+        seconds = shape["timeout_min"] * 60
+        return {
+            **shape,
+            "name": self.entry.name,
+            "additional_parameters": more,
+            "setup": [*(shape.get("setup") or []), *self.environment],
+            # A signal that is due before the job begins finds nobody who listens.
+            "signal_delay_s": min(shape["signal_delay_s"], seconds // 3),
+        }
+
+
+def _submit(calls: Sequence[Callable[[], Any]], parameters: dict[str, Any], folder: Path) -> list[str]:
+    import submitit
+
+    executor = submitit.AutoExecutor(folder=folder, cluster="slurm")
+    executor.update_parameters(**{k if k in _COMMON else f"slurm_{k}": v for k, v in parameters.items() if v != 0})
+    with executor.batch():
+        jobs = [executor.submit(call) for call in calls]
+    return [job.job_id for job in jobs]
+
+
+def _environment(code: Path, numerics: dict[str, Any]) -> list[str]:
+    """Lines of the job's script: the frozen code first, and no network."""
+    lines = [
+        f"export PYTHONPATH={shlex.quote(str(code / 'src'))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        "export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONDONTWRITEBYTECODE=1",
+    ]
+    if numerics["threads"]:
+        lines.append(f"export OMP_NUM_THREADS={numerics['threads']}")
+    return lines
+
+
+def _said(error: Exception) -> str:
+    """What sbatch said, out of what submitit made of it."""
+    text = getattr(error, "stderr", None) or str(error)
+    lines = [line.strip() for line in str(text).splitlines()]
+    told = [re.sub(r"^.*sbatch: (error|fatal): ", "", line) for line in lines if "sbatch:" in line]
+    return "; ".join(dict.fromkeys(told)) or "; ".join(lines)

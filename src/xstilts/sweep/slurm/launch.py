@@ -1,0 +1,52 @@
+"""What `hydra/launcher=slurm` does with a plan, and what the user sees of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from xstilts.errors import UserError
+from xstilts.sweep import screen
+from xstilts.sweep.outcome import Outcome
+from xstilts.sweep.plan import Plan
+from xstilts.sweep.slurm import queue
+from xstilts.sweep.slurm.resources import Settings
+from xstilts.sweep.slurm.submit import Driver, Submitted
+from xstilts.sweep.sweeps import Sweep
+
+
+def execute(plan: Plan, sweep: Sweep, keys: dict[str, Any]) -> Outcome:
+    """Submit what is missing and return at once."""
+    if not queue.present():
+        raise UserError("hydra/launcher=slurm: there is no sbatch here; log in to the cluster, or leave it out")
+    settings = Settings(keys)
+    settings.check()
+    found = Driver(plan, sweep, settings).submit()
+    tell(plan, sweep, found)
+    return Outcome(queued=True)
+
+
+def tell(plan: Plan, sweep: Sweep, found: Submitted) -> None:
+    """The table of jobs, and what to type next."""
+    console = screen.console()
+    for line in found.repaired:
+        console.print(line, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"sweep {sweep.name}", title_justify="left")
+    for column in ("job", "stage", "after"):
+        table.add_column(column, overflow="fold")
+    for name, number in {**found.theirs, **found.jobs}.items():
+        stage = plan.stages[name]
+        above = [found.jobs.get(u) or found.theirs.get(u) for u in stage.upstream.values()]
+        shared = " (of another sweep)" if name in found.theirs else ""
+        table.add_row(number + shared, stage.label, " ".join(filter(None, above)))
+    if table.rows:
+        console.print(table)
+    for name, why in found.left.items():
+        console.print(f"not submitted: {plan.stages[name].label}: {why}", markup=False)
+    console.print(
+        f"{len(found.jobs)} jobs submitted, {len(found.theirs)} of other sweeps awaited, {len(found.left)} left; "
+        f"do=status sweep={sweep.name} shows how far they are",
+        markup=False,
+    )

@@ -1,0 +1,53 @@
+"""A Slurm job as the owner of a claim, queued or running: is it alive?
+
+An owner is recorded before its job exists, with the process that is about to submit it (`pid`), and gets its job's id
+afterwards. Until then it lives as long as that process.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from xstilts import owner
+from xstilts.errors import UserError
+from xstilts.sweep.slurm import queue
+
+
+def intent(submission: str, sweep: str) -> dict[str, Any]:
+    """An owner whose job is about to be submitted by this process."""
+    return {
+        **owner.process(),
+        **{"launcher": "slurm", "cluster": queue.cluster(), "submission": submission, "sweep": sweep, "job": None},
+    }
+
+
+def alive(holder: dict[str, Any]) -> bool:
+    """Whether the job is queued, held, running or about to be submitted.
+
+    Whoever cannot ask the cluster believes that it is: nobody takes a stage away from a job that may be running.
+    """
+    if holder["job"] is None:
+        return owner.alive({**holder, "launcher": "workstation"}, time.time() - holder.get("since", 0.0))
+    found = look(holder)
+    return found is None or found.live
+
+
+def look(holder: dict[str, Any]) -> queue.Job | None:
+    """The job of an owner; None when the cluster cannot be asked. One that nobody knows any more has ended."""
+    if not queue.present():
+        return None
+    try:
+        if queue.cluster() != holder["cluster"]:
+            return None
+        found = queue.job(holder["user"], holder["job"])
+        hidden = holder["user"] != owner.user() and "jobs" in queue.config().get("PrivateData", "")
+    except UserError:
+        return None
+    if found is None and not hidden:
+        return queue.Job(holder["job"], "ENDED", "", "")
+    return found
+
+
+def describe(holder: dict[str, Any]) -> str:
+    return f"job {holder['job'] or 'being submitted'} of {holder['user']} on {holder['cluster']}"
