@@ -22,12 +22,24 @@ def process(pid: int | None = None) -> dict[str, Any]:
         "boot": int(psutil.boot_time()),
         "pid": found.pid,
         "started": round(found.create_time(), 1),
-        "user": getpass.getuser(),
+        "user": user(),
     }
+
+
+def user() -> str:
+    """Who runs this; the bare number where a container gives it no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def alive(owner: dict[str, Any], silence: float) -> bool:
     """Whether the owner still works; `silence` is the seconds since its stage last gave a sign of life."""
+    if owner["launcher"] == "slurm":
+        from xstilts.sweep.slurm import owners
+
+        return owners.alive(owner)
     if owner["host"] != socket.gethostname():
         return silence < SILENCE
     try:
@@ -39,4 +51,6 @@ def alive(owner: dict[str, Any], silence: float) -> bool:
 
 
 def describe(owner: dict[str, Any]) -> str:
+    if owner["launcher"] == "slurm":
+        return f"job {owner['job'] or '(being submitted)'} of {owner['user']} on the cluster {owner['cluster']}"
     return f"{owner['user']} on {owner['host']} (process {owner['pid']})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from xstilts import files
+from xstilts import files, owner
 from xstilts.errors import DataError, UserError, choices
 from xstilts.stage import digest
 from xstilts.store import Store
@@ -116,4 +115,4 @@ def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
     }
     name = name or digest([[c[k] for k in (*plan.cells[0].names, "world")] for c in cells])[:8]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Sweep(name, now, getpass.getuser(), command, cells, stages, seen)
+    return Sweep(name, now, owner.user(), command, cells, stages, seen)
