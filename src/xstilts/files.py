@@ -93,6 +93,25 @@ def folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def remove(path: Path) -> int:
+    """Delete a file or a folder, renamed first so that nobody finds half of it. Returns the bytes it had.
+
+    Nothing happens when somebody else is faster.
+    """
+    gone = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.gone")
+    try:
+        os.rename(path, gone)
+    except FileNotFoundError:
+        return 0
+    if not gone.is_dir():
+        size = gone.stat().st_size
+        gone.unlink()
+        return size
+    size = sum(p.stat().st_size for p in gone.rglob("*") if p.is_file())
+    shutil.rmtree(gone)
+    return size
+
+
 def recover(path: Path) -> Path | None:
     """The newest whole version of a folder written by `folder`, or None."""
     old = path.with_name(f".{path.name}.old")

@@ -13,8 +13,8 @@ dead owner is creating K+1, and an older execution that wakes up finds a newer o
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -79,12 +79,13 @@ class Folder:
         done = self.published
         return done is not None and self.root.name.startswith("train-") and not (done / "checkpoint").is_dir()
 
+    def claims(self) -> list[Path]:
+        """Oldest first."""
+        return _numbered(self.root / "claims", ".json")
+
     def owner(self) -> Owner | None:
         """Who holds the newest claim, dead or alive; None when it was released or never taken."""
-        claims = _numbered(self.root / "claims", ".json")
-        if not claims or claims[-1].with_suffix(".released").exists():
-            return None
-        return files.read_json(claims[-1])
+        return _holder(self.claims())
 
     def beat(self) -> float:
         """Seconds since the newest attempt last gave a sign of life; infinite when there is none."""
@@ -105,6 +106,12 @@ class Folder:
         attempts = self.attempts()
         path = attempts[-1] / "progress.json" if attempts else None
         return files.read_json(path) if path and path.exists() else None
+
+
+def _holder(claims: list[Path]) -> Owner | None:
+    if not claims or claims[-1].with_suffix(".released").exists():
+        return None
+    return files.read_json(claims[-1])
 
 
 def _numbered(parent: Path, suffix: str = "") -> list[Path]:
@@ -145,21 +152,23 @@ class Store:
 
     def check_writable(self) -> None:
         """Refuse a store that cannot be written, before any work. A stage that needs the disk later may still fail."""
-        probe = self.root / f".probe-{os.getpid()}"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(probe, b"x" * 4096)
-            probe.unlink()
-        except OSError as error:
-            owner = _owner_name(self.root)
-            hint = f"it belongs to {owner}; read it with store.read=[{self.root}] and write to a store of your own"
-            if error.errno == 28:
-                hint = "the disk is full: free some space (do=clean), or choose another with store=PATH"
-            raise UserError(f"the store {self.root} cannot be written ({error.strerror}): {hint}") from None
+        for place in (self.root, self.root / "stages", self.root / "sweeps"):
+            probe = place / f".probe-{os.getpid()}"
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                files.write_bytes(probe, b"x" * 4096)
+                probe.unlink()
+            except OSError as error:
+                raise UserError(
+                    f"the store {self.root} cannot be written ({error.strerror}): {_way(place, error)}"
+                ) from None
 
     def enter(self, stage: Stage) -> Folder:
-        """The folder of `stage`, made if need be; refused if another specification lies under the same id."""
-        folder = self.folder(stage.id)
+        """The folder of `stage` to work in, made if need be, and never another's store.
+
+        Refused if another specification lies under the same id.
+        """
+        folder = Folder(self.root / "stages" / stage.id)
         if folder.spec.exists():
             there = Stage.load(folder.spec)
             if there.decisive != stage.decisive:
@@ -173,12 +182,13 @@ class Store:
         return folder
 
     def claim(self, stage: Stage, owner: Owner, alive: Callable[[Owner, float], bool]) -> Claim | None:
-        """Take the stage for `owner`; None while a living owner has it. `alive(owner, seconds since a sign of life)`."""
+        """Take the stage for `owner`; None while a living one has it. `alive(owner, seconds since a sign of life)`."""
         folder = self.enter(stage)
-        holder = folder.owner()
+        claims = folder.claims()
+        holder = _holder(claims)
         if holder is not None and alive(holder, folder.beat()):
             return None
-        claims = _numbered(folder.root / "claims", ".json")
+        # One more than what was looked at, not than what is there now: who claimed meanwhile has taken this number.
         number = int(claims[-1].stem) + 1 if claims else 1
         path = folder.root / "claims" / f"{number}.json"
         taken = files.create_bytes(path, _json({**owner, "since": time.time()}))
@@ -187,6 +197,13 @@ class Store:
         if not folder.marker.exists():
             stage.save(folder.spec)  # the numerics and places of who runs it
         return Claim(path, owner)
+
+
+def held(folder: Folder, number: int) -> Claim | None:
+    """The claim of that number, for whom it was taken in advance; None when it is released or another has taken over."""
+    claims = folder.claims()
+    holder = _holder(claims)
+    return Claim(claims[-1], holder) if holder is not None and claims[-1].stem == str(number) else None
 
 
 def begin(folder: Folder) -> Path:
@@ -211,7 +228,16 @@ def publish(folder: Folder, attempt: Path, replace: bool = False) -> None:
         files.write_bytes(folder.marker, data)
     elif not files.create_bytes(folder.marker, data):
         raise Fenced(f"{folder.root.name} was published by another attempt than {attempt.name}")
-    shutil.rmtree(attempt / "resume", ignore_errors=True)
+    for one in folder.attempts():
+        forget_resume(one)
+
+
+def forget_resume(attempt: Path) -> None:
+    """Delete the state that an attempt left to be continued, which may be many times its weights."""
+    for name in (".resume.old", "resume"):
+        files.remove(attempt / name)
+    for torn in attempt.glob(".resume.*.tmp"):
+        files.remove(torn)
 
 
 def _json(value: dict[str, Any]) -> bytes:
@@ -220,8 +246,20 @@ def _json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
 
 
+def _way(place: Path, error: OSError) -> str:
+    """Out of a store that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; free some space (do=clean), or choose another with store=PATH"
+    if error.errno == errno.EROFS:
+        belongs = "its file system is read-only"
+    else:
+        there = next(p for p in (place, *place.absolute().parents) if os.path.lexists(p))
+        belongs = f"{there} belongs to {_owner_name(there)}"
+    return f"{belongs}; write to a store of your own with store=PATH, and use what this one has with store.read=[...]"
+
+
 def _owner_name(path: Path) -> str:
     try:
-        return path.owner() if path.exists() else path.parent.owner()
+        return path.owner()
     except (KeyError, OSError):
         return "another user"
