@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import platform
@@ -17,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from xstilts import files
+from xstilts import __version__, files, owner
 from xstilts.stage import Stage
-from xstilts.store import Fenced, Folder
+from xstilts.store import Fenced, Folder, forget_resume
 
 BEAT = 20.0  # seconds between two signs of life
 Report = Callable[[dict[str, Any]], None]
@@ -35,6 +34,7 @@ class Attempt:
     sources: dict[str, Path]  # role -> folder of the upstream attempt that is used
     report: Report  # to whoever watches
     stop: threading.Event
+    rerun: bool = False  # beside a published attempt, to be compared with it
     notes: dict[str, Any] = field(default_factory=dict)
     _told: float = 0.0
 
@@ -44,8 +44,12 @@ class Attempt:
 
     @property
     def earlier(self) -> list[Path]:
-        """Older attempts of this stage that did not finish, newest first: where a resume state may lie."""
-        return [p for p in reversed(self.home.attempts()) if int(p.name) < int(self.folder.name)]
+        """Older attempts that this one continues, newest first: where a resume state may lie.
+
+        A rerun continues only an interrupted rerun that started from the same attempts, never what it is compared with.
+        """
+        older = [p for p in reversed(self.home.attempts()) if int(p.name) < int(self.folder.name)]
+        return [p for p in older if _kind(p) == ((self.rerun, self._sources) if self.rerun else (False, None))]
 
     def stopping(self) -> bool:
         """Whether to save the state at the end of this step and raise `Stopped`."""
@@ -56,6 +60,11 @@ class Attempt:
         newest = self.home.attempts()[-1]
         if newest != self.folder:
             raise Fenced(f"attempt {newest.name} of {self.stage.id} has taken over from {self.folder.name}")
+
+    def saved(self) -> None:
+        """The resume state of this attempt is whole: those of the attempts it continues are not needed any more."""
+        for attempt in self.earlier:
+            forget_resume(attempt)
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Say how far we are; written and reported at most twice a second."""
@@ -76,11 +85,27 @@ class Attempt:
 
     def write_record(self, status: str, **more: Any) -> None:
         """`record.json`: who, when, with what, and how it ended (running, done, failed, stopped, fenced)."""
-        self._record = {**getattr(self, "_record", _context(self.stage)), "status": status, **more, "notes": self.notes}
+        if not hasattr(self, "_record"):
+            self._record = {**_context(self.stage), "rerun": self.rerun, "sources": self._sources}
+        self._record = {**self._record, "status": status, **more, "notes": self.notes}
         files.write_json(self.folder / "record.json", self._record)
+
+    @property
+    def _sources(self) -> dict[str, str]:
+        """role -> STAGE/ATTEMPT"""
+        return {role: f"{path.parents[1].name}/{path.name}" for role, path in self.sources.items()}
 
     def beating(self) -> Beat:
         return Beat(self.folder / "record.json")
+
+
+def _kind(attempt: Path) -> tuple[bool, dict[str, str] | None]:
+    """Whether an attempt is a rerun, and from which attempts it started then."""
+    try:
+        record = files.read_json(attempt / "record.json")
+    except FileNotFoundError:  # killed before its first word
+        return False, None
+    return (True, record["sources"]) if record.get("rerun") else (False, None)
 
 
 class Beat:
@@ -107,14 +132,15 @@ def _context(stage: Stage) -> dict[str, Any]:
     return {
         "stage": stage.id,
         "label": stage.label,
-        "user": getpass.getuser(),
+        "user": owner.user(),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "commit": _commit(),
         "versions": {
-            name: version(name) for name in ("xstilts", "torch", "transformers", "tokenizers", "numpy", "pyarrow")
-        }
-        | {"python": platform.python_version()},
+            "xstilts": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy", "pyarrow")},
+        },
         "numerics": stage.numerics,
         "started": time.time(),
     }
@@ -124,6 +150,8 @@ def _context(stage: Stage) -> dict[str, Any]:
 def _commit() -> str | None:
     """The git commit of the code that runs, with `+` when files differ from it; None outside a checkout."""
     root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
     try:
         describe = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
         return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -17,98 +17,118 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from xstilts import owner
-from xstilts.errors import UserError
+from xstilts.errors import UserError, reason
 from xstilts.stage import Stage
-from xstilts.store import Claim, Fenced, Folder, Stopped, Store, begin, publish
+from xstilts.store import Fenced, Folder, Stopped, Store, begin, forget_resume, held, publish
 from xstilts.work.attempt import Attempt, Report
 
+Request = dict[str, Any]
 
-def do(request: dict[str, Any], report: Report, stop: threading.Event) -> str:
+
+def do(request: Request, report: Report, stop: threading.Event) -> str:
     """Do one stage. Returns done, reused, busy, stopped, failed or fenced; never raises for the stage's own failure.
 
-    request: `stage` (its folder), `read` (further stores), `rerun` (make a new attempt although it is done), `sources`
-    (role -> attempt folder, to start from another attempt than the published one).
+    request: `stage` (its folder), `read` (further stores), `place` and `numerics` (of now, for the frozen ones),
+    `rerun` (make a new attempt although it is done), `sources` (role -> attempt folder, to start from another attempt
+    than the published one), `claim` (the number of one taken in advance, which the giver releases). The last event
+    reported is `end` with status, error, attempt and seconds.
     """
+    end: dict[str, Any] = {"event": "end", "status": "failed", "error": None, "attempt": None, "seconds": None}
+    try:
+        end |= _do(request, report, stop)
+    except (UserError, OSError) as failure:  # before there was an attempt, or when it could not even be recorded
+        end["error"] = reason(failure)
+    report(end)
+    return str(end["status"])
+
+
+def _do(request: Request, report: Report, stop: threading.Event) -> dict[str, Any]:
     folder = Folder(Path(request["stage"]))
     store = Store(folder.root.parents[1], [Path(p) for p in request.get("read", [])])
     stage = Stage.load(folder.spec)
-    rerun = bool(request.get("rerun"))
-    if folder.marker.exists() and not rerun and not folder.evicted:
-        return "reused"
-    claim = store.claim(stage, owner.process(), owner.alive)
+    stage = replace(stage, **{key: request[key] for key in ("place", "numerics") if key in request})
+
+    def over() -> bool:
+        return folder.marker.exists() and not request.get("rerun") and not folder.evicted
+
+    if over():
+        return {"status": "reused"}
+    given = request.get("claim")
+    claim = store.claim(stage, owner.process(), owner.alive) if given is None else held(folder, given)
     if claim is None:
-        return "busy"
+        return {"status": "busy"}
     try:
         # Between the look above and the claim, another process may have finished the stage.
-        if folder.marker.exists() and not rerun and not folder.evicted:
-            return "reused"
-        return _execute(stage, folder, store, request, report, stop, claim)
+        return {"status": "reused"} if over() else _attempt(stage, folder, store, request, report, stop)
     finally:
-        claim.release()
+        if given is None:
+            claim.release()
 
 
-def _execute(
-    stage: Stage,
-    folder: Folder,
-    store: Store,
-    request: dict[str, Any],
-    report: Report,
-    stop: threading.Event,
-    claim: Claim,
-) -> str:
-    sources = {role: Path(p) for role, p in request.get("sources", {}).items()}
-    for role, upstream in stage.upstream.items():
-        published = store.folder(upstream).published
-        if role in sources:
-            continue
-        if published is None:
-            raise UserError(
-                f"{stage.id} starts from {upstream}, which is not done: run the sweep, or that stage, first"
-            )
-        sources[role] = published
-    attempt = Attempt(stage, begin(folder), folder, sources, report, stop)
+def _attempt(
+    stage: Stage, folder: Folder, store: Store, request: Request, report: Report, stop: threading.Event
+) -> dict[str, Any]:
+    """Execute a claimed stage, and publish it unless it is a rerun."""
+    sources = _sources(stage, store, request)
+    attempt = Attempt(stage, begin(folder), folder, sources, report, stop, bool(request.get("rerun")))
     began = time.monotonic()
-    status, error = "running", None
-    attempt.write_record("running", claim=claim.path.stem, rerun=bool(request.get("rerun")))
+    attempt.write_record("running")
+    with _log(attempt.folder / "log.txt"), attempt.beating():
+        status, error = _execute(attempt)
+    seconds = round(time.monotonic() - began, 3)
     try:
-        with _log(attempt.folder / "log.txt"), attempt.beating():
-            try:
-                import_module(f"xstilts.work.{stage.kind}").run(attempt)
-                attempt.check()
-                status = "done"
-            except (Stopped, Fenced) as signal_:
-                status = type(signal_).__name__.lower()
-                print(f"{status}: {signal_}")
-            except Exception as failure:
-                status, error = "failed", _last_line(failure)
-                print(f"error: {failure}" if isinstance(failure, UserError) else traceback.format_exc())
-        attempt.write_record(status, error=error, seconds=round(time.monotonic() - began, 3), ended=time.time())
-        if status == "done" and not request.get("rerun"):
+        attempt.write_record(status, error=error, seconds=seconds, ended=time.time())
+        if status == "done" and attempt.rerun:
+            forget_resume(attempt.folder)
+        elif status == "done":
             publish(folder, attempt.folder, replace=folder.evicted)
-    except OSError as failure:  # the record itself could not be written: say it, keep what is there
-        status, error = "failed", _last_line(failure)
     except Fenced:
         status = "fenced"
-    report({"event": status, "attempt": str(attempt.folder), "error": error})
-    return status
+    except OSError as failure:
+        status, error = "failed", error or reason(failure)
+    return {"status": status, "error": error, "attempt": str(attempt.folder), "seconds": seconds}
 
 
-def _last_line(failure: BaseException) -> str:
-    text = str(failure).strip() or type(failure).__name__
-    return text if isinstance(failure, UserError) else f"{type(failure).__name__}: {text}"
+def _sources(stage: Stage, store: Store, request: Request) -> dict[str, Path]:
+    """The attempt folder of every stage this one starts from."""
+    sources = {role: Path(path) for role, path in request.get("sources", {}).items()}
+    for role, upstream in stage.upstream.items():
+        home = store.folder(upstream)
+        if role in sources:
+            continue
+        if home.published is None or home.evicted:
+            lacks = "its weights were deleted to save disk (keep=)" if home.evicted else "it is not done"
+            raise UserError(f"starts from {upstream}, and {lacks}: run the sweep, or that stage, first")
+        sources[role] = home.published
+    return sources
+
+
+def _execute(attempt: Attempt) -> tuple[str, str | None]:
+    """The status and, of a failure, one line why; what a person may want to know beyond goes to the log."""
+    try:
+        import_module(f"xstilts.work.{attempt.stage.kind}").run(attempt)
+        attempt.check()
+        return "done", None
+    except (Stopped, Fenced) as why:
+        status = type(why).__name__.lower()
+        print(f"{status}: {why}")
+        return status, None
+    except Exception as failure:
+        print(f"error: {failure}" if isinstance(failure, UserError) else traceback.format_exc())
+        return "failed", reason(failure)
 
 
 @contextmanager
 def _log(path: Path) -> Iterator[None]:
     """Send everything this process prints, libraries' C code included, to the attempt's own log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     saved = os.dup(1), os.dup(2)
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -116,43 +136,54 @@ def _log(path: Path) -> Iterator[None]:
         os.dup2(target, 2)
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         for number, copy in zip((1, 2), saved, strict=True):
             os.dup2(copy, number)
             os.close(copy)
         os.close(target)
 
 
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a full disk must not hide what failed because of it
+            stream.flush()
+
+
 def serve(stop: threading.Event) -> int:
     """Requests from standard input, events to standard output, one JSON object a line."""
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever prints outside a stage must not garble the channel
-    requests: queue.Queue[dict[str, Any] | None] = queue.Queue()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+
+    def leave(*_: object) -> None:
+        stop.set()
+        requests.put(None)
 
     def listen() -> None:
         for line in sys.stdin:
             requests.put(json.loads(line))
-        stop.set()  # the launcher is gone, or wants us gone
-        requests.put(None)
-
-    threading.Thread(target=listen, daemon=True).start()
+        leave()  # the launcher is gone, or wants us gone
 
     def report(event: dict[str, Any]) -> None:
         try:
             channel.write(json.dumps(event) + "\n")
         except BrokenPipeError:
-            stop.set()
+            leave()
 
+    _on_signal(leave)
+    threading.Thread(target=listen, daemon=True).start()
     while (request := requests.get()) is not None:
         if stop.is_set():
-            break
-        try:
-            status = do(request, report, stop)
-            report({"event": "end", "status": status})
-        except (UserError, OSError) as failure:
-            report({"event": "end", "status": "failed", "error": _last_line(failure)})
+            report({"event": "end", "status": "stopped", "error": None, "attempt": None, "seconds": None})
+        else:
+            do(request, report, stop)
     return 0
+
+
+def _on_signal(leave: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -163,19 +194,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--serve", action="store_true", help="take requests from standard input, for a launcher")
     options = parser.parse_args(argv)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     if options.serve:
         return serve(stop)
+    _on_signal(lambda *_: stop.set())
     worst = 0
     for path in options.stages:
-        try:
-            status = do({"stage": path}, lambda _: None, stop)
-        except UserError as failure:
-            print(failure, file=sys.stderr)
-            return 2
-        print(f"{Path(path).name}: {status}")
-        worst = max(worst, {"done": 0, "reused": 0}.get(status, 1))
+        events: list[dict[str, Any]] = []
+        status = do({"stage": path}, events.append, stop)
+        error = events[-1]["error"]
+        print(f"{Path(path).name}: {status}{f': {error}' if error else ''}", flush=True)
+        worst = max(worst, 0 if status in ("done", "reused") else 1)
+        if stop.is_set():
+            return 130
     return worst
 
 

@@ -99,6 +99,7 @@ def run(attempt: Attempt) -> None:
         if save and state.diverged is None:
             attempt.check()
             checkpoint.save_state(attempt.folder / "resume", trained, adamw, best, asdict(state), metrics.path)
+            attempt.saved()
             saved = time.monotonic()
             if stop:
                 raise Stopped(f"after step {state.step} of {mixture.steps}")
