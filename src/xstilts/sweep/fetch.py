@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from xstilts.data import stale
 from xstilts.errors import UserError
@@ -35,29 +37,42 @@ def fill(plan: Plan, console: Console) -> None:
 
 
 def _fill(inputs: Inputs, console: Console) -> None:
+    """One library, by a process that reads its request from standard input and leaves when that ends."""
     request = {
         "world": asdict(inputs.world),
         "tasks": [task.to_dict() for task in inputs.used.values()],
         "models": [asdict(model) for model in inputs.models.values()],
         "library": str(inputs.root.absolute()),
     }
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(request, file)
-        file.flush()
+    with tempfile.TemporaryFile("w+") as errors:  # not a pipe: nobody reads it meanwhile
         process = subprocess.Popen(
-            [sys.executable, "-m", "xstilts.work.prepare", file.name],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "xstilts.work.prepare", "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+            start_new_session=True,  # Ctrl-C is ours to handle
         )  # fmt: skip
-        with Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=30), console=console, transient=True
-        ) as bars:
-            bar = bars.add_task(f"filling the library from world={inputs.world.name}", total=None)
-            assert process.stdout is not None
-            for line in process.stdout:
-                event = json.loads(line)
-                bars.update(bar, completed=event["done"], total=event["total"], description=event["text"])
-        _, errors = process.communicate()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            _watch(process.stdout, inputs, console)
+            process.wait()
+        finally:
+            process.kill()  # nothing happens when it has ended; what it wrote so far is whole
+            process.wait()
+        errors.seek(0)
+        said = errors.read().strip()
     if process.returncode == 2:
-        raise UserError(errors.strip().removeprefix("error: "))
+        raise UserError(f"\n{said}".rpartition("\nerror: ")[2])
     if process.returncode:
-        raise RuntimeError(f"filling the library failed with {process.returncode}:\n{errors}")
+        raise RuntimeError(f"filling the library failed with {process.returncode}:\n{said}")
+
+
+def _watch(lines: Iterable[str], inputs: Inputs, console: Console) -> None:
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("", total=None)
+        for line in lines:
+            event = json.loads(line)
+            text = f"filling the library from world={inputs.world.name}: {event['text']}"
+            bars.update(bar, completed=event["done"], total=event["total"], description=escape(text))
