@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,24 +13,34 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from xstilts import owner
 from xstilts.config import From, Keep, Numerics
-from xstilts.errors import UserError
+from xstilts.errors import UserError, refusal
 from xstilts.store import Store
-from xstilts.sweep import describe, fetch, rerun, retention, status, sweeps
+from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention, running, screen, status, sweeps
 from xstilts.sweep.grid import Grid
+from xstilts.sweep.outcome import Outcome
 from xstilts.sweep.plan import Plan, Planner
 from xstilts.sweep.sweeps import Sweep
 
+#: What is typed with do=retry for itself, and what may be changed of the sweep it runs: nothing that decides a result.
+_OF_RETRY = ("do=", "sweep=", "store.path=")
+_WITH_RETRY = ("numerics.", "keep=", "store.read=", "library=")
+
 
 def command(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader, config: str, launcher: Any) -> int:
-    """What our sweeper does. Exits with the status: 0 well, 1 a stage failed, 2 a mistake in what was typed."""
+    """What our sweeper does. Exits with 0 well, 1 a stage failed, 2 a mistake in what was typed, 130 stopped."""
     try:
-        sys.exit(Command(arguments, params, loader, config, launcher).do())
+        with interrupt.heard(interrupt.interrupt):
+            sys.exit(Command(arguments, params, loader, config, launcher).do())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if refusal(error) is None:
+            raise
+        print(f"error: {refusal(error)}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -51,7 +62,7 @@ class Command:
         paths = self.base.store
         self.store = Store(Path(paths.path), [Path(p) for p in paths.read])
         self.baseline = self.base.baseline if baseline is None else baseline
-        self.console = Console(soft_wrap=False)
+        self.console = screen.console()
 
     def do(self) -> int:
         return getattr(self, str(self.base["do"]))()
@@ -99,46 +110,32 @@ class Command:
     def retry(self) -> int:
         """What a sweep still lacks, without typing it again."""
         sweep = self._sweep()
-        again = Command(
-            [*sweep.command, f"store.path={self.store.root}"], {}, self.grid.loader, self.grid.config, self.launcher
-        )
-        again.grid = Grid(again.arguments, _params(again.base), self.grid.loader, self.grid.config)
-        plan = again.filled()
-        return again._execute(plan, sweep)
+        typed = [a for a in self.arguments if not a.startswith(_OF_RETRY)]
+        if wrong := [a for a in typed if not a.startswith(_WITH_RETRY)]:
+            raise UserError(
+                f"do=retry runs sweep {sweep.name} as it was typed; with it go {', '.join(_WITH_RETRY)}, "
+                f"and not {', '.join(wrong)}"
+            )
+        line = [*sweep.command, *typed, f"store.path={self.store.root}"]
+        again = Command(line, {}, self.grid.loader, self.grid.config, self.launcher)
+        again.grid = Grid(line, _params(again.base), self.grid.loader, self.grid.config)
+        again.store.check_writable()
+        return again._execute(again.filled(), sweep)
 
     def _execute(self, plan: Plan, sweep: Sweep) -> int:
         needed = plan.needed()
         if not needed:
-            self.console.print(
-                f"nothing to do: all {len(plan.stages)} stages of sweep {sweep.name} are done", highlight=False
-            )
-            code = 0
-        elif hasattr(self.launcher, "execute"):
-            self.console.print(
-                f"sweep {sweep.name}: {len(plan.cells)} cells, {len(plan.stages)} stages, {len(needed)} to run",
-                highlight=False,
-            )
-            code = self.launcher.execute(plan, sweep)
+            self._say(f"nothing to do: all {len(plan.stages)} stages of sweep {sweep.name} are done")
+            outcome = Outcome()
         else:
-            code = self._foreign(plan)
-        if code != 130:
+            self._say(f"sweep {sweep.name}: {len(plan.cells)} cells, {len(plan.stages)} stages, {len(needed)} to run")
+            own = hasattr(self.launcher, "execute")
+            outcome = self.launcher.execute(plan, sweep) if own else foreign.execute(plan, sweep, self.launcher)
+        if not (outcome.stopped or outcome.queued):
             retention.evict(plan)
             self._report([sweep])
-        return code
-
-    def _foreign(self, plan: Plan) -> int:
-        """A launcher of somebody else's runs cells; it fails loudly where Hydra would keep silent."""
-        returns = self.launcher.launch([list(c.overrides) for c in plan.cells], 0)
-        failed = 0
-        for one, result in zip(plan.cells, returns, strict=True):
-            try:
-                _ = result.return_value
-            except Exception as error:
-                failed += 1
-                self.console.print(
-                    f"[bold red]failed[/]  {' '.join(map(str, one.names.values()))}: {error}", highlight=False
-                )
-        return 1 if failed else 0
+        outcome.show(screen.console(stderr=True))
+        return outcome.code
 
     def status(self) -> int:
         if self.base.sweep is None:
@@ -148,20 +145,31 @@ class Command:
         return 0
 
     def cancel(self) -> int:
-        """Ask the processes that work for this sweep, on this machine, to save their state and stop."""
-        sweep, mine = self._sweep(), owner.process()
-        asked = 0
-        for name in sweep.stages:
-            holder = self.store.folder(name).owner()
-            if holder and holder["host"] == mine["host"] and owner.alive(holder, 0.0):
-                os.kill(holder["pid"], signal.SIGTERM)
-                asked += 1
-        self.console.print(f"asked {asked} running stages of sweep {sweep.name} to save their state and stop")
+        """Ask the processes that work for this sweep to have its stages saved, and to stop."""
+        sweep, here = self._sweep(), socket.gethostname()
+        working = running.working(self.store, sweep.name)
+        for who in working:
+            if who["host"] != here:
+                self._say(f"{owner.describe(who)} works for it too: give do=cancel there")
+                continue
+            try:
+                os.kill(who["pid"], signal.SIGTERM)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                raise UserError(f"only {who['user']} can stop {owner.describe(who)}") from None
+            self._say(f"asked {owner.describe(who)} to save the running stages of sweep {sweep.name} and stop")
+        if not working:
+            self._say(f"nothing is running for sweep {sweep.name}")
         return 0
 
     def rerun(self) -> int:
         self.baseline = False  # one cell is one cell
-        return rerun.rerun(self.filled(), From[str(self.base["from"])], self.console)
+        self.store.check_writable()
+        tries = getattr(self.launcher, "tries", 1)
+        outcome = rerun.rerun(self.filled(), From[str(self.base["from"])], tries, self.console)
+        outcome.show(screen.console(stderr=True))
+        return outcome.code
 
     def report(self) -> int:
         self._report([self._sweep()] if self.base.sweep else sweeps.all_(self.store))
@@ -174,8 +182,8 @@ class Command:
     def clean(self) -> int:
         freed, removed = retention.clean(self.store)
         for path in removed:
-            self.console.print(path, highlight=False)
-        self.console.print(f"removed {len(removed)} leftovers, {describe.size(freed)}", highlight=False)
+            self._say(path)
+        self._say(f"removed {len(removed)} leftovers, {describe.size(freed)}")
         return 0
 
     # ----------------------------------------------------------------------------------------------------------------
@@ -195,7 +203,10 @@ class Command:
         everything = table(self.store)
         write(self.store, everything)
         show(table(self.store, wanted), self.console)
-        self.console.print(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv", highlight=False)
+        self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
 
 
 def _params(base: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from xstilts.task import CONF
 
 
 def main(argv: list[str]) -> int:
-    """What `launch.py` does; returns or exits with 0 (well), 1 (a stage failed), 2 (a mistake in what was typed)."""
+    """What `launch.py` does; gives 0 well, 1 a stage failed, 2 a mistake in what was typed, 130 stopped."""
     import hydra
 
     from xstilts.sweep.check import check
@@ -27,10 +27,13 @@ def main(argv: list[str]) -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
     try:
         sys.argv[1:] = check(argv)
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_cell)()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_cell)()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0
 
 

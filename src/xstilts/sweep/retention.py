@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from xstilts import owner
+from xstilts import files, owner
+from xstilts.stage import Stage
 from xstilts.store import Folder, Store
 from xstilts.sweep.plan import Plan
 
@@ -27,7 +28,7 @@ def evict(plan: Plan) -> int:
             continue
         folder = Folder(plan.store.root / "stages" / stage.id)  # never of another's store
         if folder.published and not _needed_elsewhere(plan, stage.id):
-            freed += remove(folder.published / "checkpoint")
+            freed += files.remove(folder.published / "checkpoint")
     return freed
 
 
@@ -42,36 +43,53 @@ def _needed_elsewhere(plan: Plan, stage: str) -> bool:
     return False
 
 
-def clean(store: Store) -> tuple[int, list[str]]:
-    """Remove abandoned attempts of done stages, resume states nobody can use, and half-written files.
+def evict_upstream(store: Store, folder: Folder, keep: str) -> int:
+    """After a stage is done, with no plan at hand: the weights it started from, once no sweep needs them any more."""
+    from xstilts.sweep import sweeps
 
-    Never touches a stage that a living owner works on. Returns bytes freed, and what was removed.
+    freed = 0
+    for upstream in Stage.load(folder.spec).upstream.values():
+        children = {n: a for s in sweeps.all_(store) for n, a in s.stages.items() if upstream in a["upstream"].values()}
+        wanted = keep == "all" or (keep == "inter" and any(a["kind"] == "train" for a in children.values()))
+        home = Folder(store.root / "stages" / upstream)  # never of another's store
+        if not wanted and home.published and all(store.done(child) for child in children):
+            freed += files.remove(home.published / "checkpoint")
+    return freed
+
+
+def clean(store: Store) -> tuple[int, list[str]]:
+    """Remove abandoned attempts, resume states nobody continues from, and half-written files.
+
+    Never touches a stage that a living owner works on, a rerun that has scores, or the newest state of what is not
+    done yet. Returns bytes freed, and what was removed.
     """
     freed, removed = 0, []
     for folder in store.stages():
         holder = folder.owner()
         if holder is not None and owner.alive(holder, folder.beat()):
             continue
-        published = folder.published
-        for attempt in folder.attempts():
-            if published is not None and attempt != published and not (attempt / "scores.parquet").exists():
-                freed += remove(attempt)
-                removed.append(str(attempt))
-        for leftover in folder.root.rglob(".*.tmp"):
-            freed += remove(leftover)
-            removed.append(str(leftover))
+        for path in [*_abandoned(folder), *_leftovers(folder.root)]:
+            freed += files.remove(path)
+            removed.append(str(path))
     return freed, removed
 
 
-def remove(path: Path) -> int:
-    """Delete a file or folder; renamed first, so that nobody finds half of it. Returns its bytes."""
-    if not path.exists():
-        return 0
-    size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
-    gone = path.with_name(f".{path.name}.gone")
-    path.rename(gone)
-    if gone.is_dir():
-        shutil.rmtree(gone)
-    else:
-        gone.unlink()
-    return size
+def _abandoned(folder: Folder) -> Iterator[Path]:
+    published, newest = folder.published, None
+    for attempt in reversed(folder.attempts()):
+        state = files.recover(attempt / "resume")
+        if published is not None and attempt != published and not (attempt / "scores.parquet").exists():
+            yield attempt
+        elif state is not None and (published is not None or newest is not None):
+            yield state
+        else:
+            newest = newest or state
+
+
+def _leftovers(root: Path) -> Iterator[Path]:
+    """What a killed writer or deleter left: see `xstilts.files`."""
+    for pattern in (".*.tmp", ".*.gone", ".probe-*"):
+        yield from root.rglob(pattern)
+    for old in root.rglob(".*.old"):
+        if old.with_name(old.name[1:].removesuffix(".old")).exists():
+            yield old

@@ -1,37 +1,73 @@
-"""What a person sees while a plan runs: one bar for all, a line a running stage, and what failed at the end."""
+"""What a person sees while a plan runs: a bar for all and one a running stage; elsewhere a line a finished stage."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
-from typing import Any
+import sys
+from collections.abc import Container
+from contextlib import suppress
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from xstilts.stage import Stage
-from xstilts.store import Folder
-from xstilts.sweep.plan import Plan
+from xstilts.sweep.worker import Event
+
+WIDTH = 120  # columns where there is no terminal
+
+
+def console(stderr: bool = False) -> Console:
+    """Of standard output or error; where it is no terminal, wide enough for tables, and without colours."""
+    file: Any = Lasting("stderr" if stderr else "stdout")
+    found = Console(file=file, highlight=False)
+    return found if found.is_terminal else Console(file=file, highlight=False, width=max(found.width, WIDTH))
+
+
+class Lasting:
+    """A standard stream that falls silent when the terminal or pipe behind it goes: stages must still be saved."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def _file(self) -> TextIO:
+        return getattr(sys, self.name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._file.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class Screen:
     """A live bar on a terminal, a line a finished stage elsewhere."""
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, soft_wrap=True)
+    def __init__(self, total: int) -> None:
+        self.console = console(stderr=True)
         self.live = Progress(
-            TextColumn("{task.description}", table_column=None),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[amount]}", justify="right"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            expand=True,
             disable=not self.console.is_terminal,
         )
-        self.all: TaskID | None = None
+        self.all = self.live.add_task("[bold]stages", total=total, amount=f"0/{total}")
+        self.total = total
         self.lines: dict[str, TaskID] = {}
-        self.began = time.monotonic()
 
     def __enter__(self) -> Screen:
         self.live.start()
@@ -40,41 +76,26 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self.live.stop()
 
-    def tick(self, done: int, total: int, running: Iterable[str]) -> None:
+    def tick(self, done: int, running: Container[str]) -> None:
         """Bring the bars level with what is running."""
-        if self.all is None:
-            self.all = self.live.add_task("[bold]stages", total=total)
-        self.live.update(self.all, completed=done)
-        for stage in set(self.lines) - set(running):
+        self.live.update(self.all, completed=done, amount=f"{done}/{self.total}")
+        for stage in [s for s in self.lines if s not in running]:
             self.live.remove_task(self.lines.pop(stage))
 
-    def progress(self, stage: Stage, event: dict[str, Any]) -> None:
-        if stage.id not in self.lines:
-            self.lines[stage.id] = self.live.add_task("", total=event["total"])
-        text = f"  {stage.label} [dim]{event['text']}"
-        self.live.update(self.lines[stage.id], description=text, completed=event["done"], total=event["total"])
+    def started(self, stage: Stage) -> None:
+        self.lines[stage.id] = self.live.add_task(f"  {escape(stage.label)}", total=None, amount="")
 
-    def finished(self, stage: Stage, folder: Folder) -> None:
+    def progress(self, stage: Stage, event: Event) -> None:
+        done, total = event["done"], event["total"]
+        self.live.update(self.lines[stage.id], completed=done, total=total, amount=f"{done / max(total, 1):.0%}")
+
+    def finished(self, stage: Stage, event: Event) -> None:
         if not self.console.is_terminal:
-            seconds = (folder.record() or {}).get("seconds", 0.0)
-            self.console.print(f"done    {stage.label} ({seconds:.1f} s)", highlight=False)
+            took = f"{event['seconds']:.1f} s" if event["status"] == "done" else "by another process"
+            self.say(f"done    {stage.label} ({took})")
 
     def failed(self, stage: Stage, error: str) -> None:
-        self.console.print(f"[bold red]failed[/]  {stage.label}: {error}", highlight=False)
+        self.console.print("[bold red]failed[/]  " + escape(f"{stage.label}: {error}"), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
-
-    def failures(self, plan: Plan, failed: dict[str, str], blocked: dict[str, str]) -> None:
-        """The table of what failed and why, with what waits for it and where to read more."""
-        if not failed:
-            return
-        table = Table(title=f"{len(failed)} failed, {len(blocked)} blocked by them", title_justify="left")
-        for name in ("stage", "error", "blocks", "log"):
-            table.add_column(name, overflow="fold")
-        for stage, error in failed.items():
-            attempts = plan.store.folder(stage).attempts()
-            log = str(attempts[-1] / "log.txt") if attempts else "-"
-            count = sum(cause == stage for cause in blocked.values())
-            table.add_row(plan.stages[stage].label, error, str(count or "-"), log)
-        self.console.print(table)
+        self.console.print(text, markup=False, soft_wrap=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from xstilts.sweep.check import loader
+from xstilts.sweep.workstation import AGAIN
 
 
 def run(overrides: Sequence[str]) -> None:
@@ -17,13 +19,13 @@ def run(overrides: Sequence[str]) -> None:
     command = Command(overrides, {}, loader(), "config", baseline=False)
     plan = command.planned()
     command.refuse_provisional(plan)
+    read = [str(path) for path in plan.store.read]
     for stage in plan.needed().values():
         folder = plan.store.enter(stage)
-        request = {"stage": str(folder.root), "read": [str(p) for p in plan.store.read]}
-        while (status := do(request, lambda _: None, threading.Event())) == "busy":
-            time.sleep(1.0)  # another cell of the sweep is doing it
+        request = {"stage": str(folder.root), "read": read, "place": stage.place, "numerics": stage.numerics}
+        end: dict[str, Any] = {}
+        while (status := do(request, end.update, threading.Event())) in ("busy", "fenced"):
+            time.sleep(AGAIN)  # another cell of the sweep is doing it
         if status not in ("done", "reused"):
-            record = folder.record() or {}
-            raise RuntimeError(
-                f"{stage.label}: {status}: {record.get('error')} (see {folder.attempts()[-1] / 'log.txt'})"
-            )
+            log = f" (see {end['attempt']}/log.txt)" if end["attempt"] else ""
+            raise RuntimeError(f"{stage.label}: {end['error'] or status}{log}")

@@ -6,283 +6,230 @@ what is done is what has a marker, whoever put it there.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xstilts import owner
+from xstilts.errors import UserError, reason
 from xstilts.stage import Stage
+from xstilts.sweep import running
 from xstilts.sweep.cost import priorities
+from xstilts.sweep.interrupt import heard
+from xstilts.sweep.outcome import Failure, Outcome
 from xstilts.sweep.plan import Plan
 from xstilts.sweep.screen import Screen
 from xstilts.sweep.sweeps import Sweep
+from xstilts.sweep.worker import Event, Worker, death, devices, environment
 
 PATIENCE = 60.0  # seconds that workers get to save their state and leave
+AGAIN = 1.0  # seconds between two looks at a stage that somebody else is doing
 
 
-@dataclass(eq=False)
-class Worker:
-    """One process. Everything it says arrives in the scheduler's queue, its end included (event `died`)."""
-
-    number: int
-    inbox: queue.Queue[tuple[Worker, dict[str, Any]]]
-    environment: dict[str, str]
-    stage: Stage | None = None
-    process: subprocess.Popen[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "xstilts.work.run", "--serve"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-            env=self.environment,
-            start_new_session=True,  # Ctrl-C is the scheduler's to handle
-        )
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        errors: list[str] = []
-        reader = threading.Thread(target=lambda: errors.extend(self.process.stderr or ()), daemon=True)
-        reader.start()
-        for line in self.process.stdout:
-            self.inbox.put((self, json.loads(line)))
-        reader.join(5)
-        self.inbox.put((self, {"event": "died", "status": self.process.wait(), "stderr": "".join(errors[-20:])}))
-
-    def give(self, stage: Stage, request: dict[str, Any]) -> None:
-        self.stage = stage
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(request) + "\n")
-        except BrokenPipeError:
-            pass  # its `died` event is on the way
-
-    def close(self) -> None:
-        """Nothing more comes: it saves the state of what it does, and leaves."""
-        if self.process.stdin and not self.process.stdin.closed:
-            try:
-                self.process.stdin.close()
-            except BrokenPipeError:
-                pass
+def execute(plan: Plan, sweep: Sweep, workers: int | None, tries: int) -> Outcome:
+    """Run what is missing of a plan."""
+    with running.announced(plan.store, sweep.name):
+        return run(plan, plan.needed(), workers, tries)
 
 
-def devices(wanted: str) -> list[str | None]:
-    """The GPUs of this machine as CUDA_VISIBLE_DEVICES names them, or [None] for the CPU; without importing torch."""
-    if wanted == "cpu":
-        return [None]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [*filter(None, visible.split(","))] or [None]
-    if shutil.which("nvidia-smi") is None:
-        return [None]
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    gpus = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
-    return [str(i) for i in range(len(gpus))] or [None]
-
-
-def environment(numerics: dict[str, Any], gpu: str | None) -> dict[str, str]:
-    """Of a worker: offline, with its share of the cores, and one GPU if it gets one."""
-    found = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    if numerics["threads"]:
-        found["OMP_NUM_THREADS"] = str(numerics["threads"])
-    if gpu is not None:
-        found["CUDA_VISIBLE_DEVICES"] = gpu
-    return found
+def run(
+    plan: Plan,
+    needed: Mapping[str, Stage],
+    workers: int | None,
+    tries: int,
+    more: Callable[[Stage, Mapping[str, Path]], dict[str, Any]] = lambda stage, attempts: {},
+    attempts: dict[str, Path] | None = None,
+) -> Outcome:
+    """Run some stages of a plan. `more` adds to what is asked of a worker (see `xstilts.work.run.do`), from the
+    attempts made so far, which are collected in `attempts`."""
+    with Screen(len(needed)) as screen:
+        scheduler = Scheduler(plan, screen, workers, tries, needed, more, {} if attempts is None else attempts)
+        scheduler.run()
+        if scheduler.stopped:
+            screen.say(f"stopped with {len(scheduler.done)} of {len(needed)} stages done; the same command goes on")
+    return scheduler.outcome()
 
 
 @dataclass(eq=False)
 class Scheduler:
-    """Runs what a plan needs. `failed` and `blocked` say what could not be done."""
+    """Gives stages to workers until everything is done, failed or blocked, or somebody wants it to stop."""
 
     plan: Plan
     screen: Screen
     workers: int | None
-    tries: int
+    tries: int  # how often a stage is started again whose process died
+    needed: Mapping[str, Stage]
+    more: Callable[[Stage, Mapping[str, Path]], dict[str, Any]]
+    attempts: dict[str, Path]
 
     def __post_init__(self) -> None:
-        needed = self.plan.needed()
-        order = priorities(self.plan, needed)
-        self.waiting = dict(sorted(needed.items(), key=lambda item: -order[item[0]]))
+        order = priorities(self.plan, self.needed)
+        self.waiting = dict(sorted(self.needed.items(), key=lambda item: -order[item[0]]))
         self.running: dict[str, Worker] = {}
         self.busy: dict[str, float] = {}  # stages somebody else is doing -> when to look again
         self.failed: dict[str, str] = {}
         self.done: set[str] = set()
-        self.died: dict[str, int] = {}
-        self.inbox: queue.Queue[tuple[Worker, dict[str, Any]]] = queue.Queue()
+        self.died: Counter[str] = Counter()
+        self.inbox: queue.SimpleQueue[tuple[Worker | None, Event]] = queue.SimpleQueue()
         self.pool: list[Worker] = []
-        self.total = len(needed)
+        self.told: set[str] = set()
+        self.numerics = next(iter(self.plan.stages.values())).numerics
+        self.devices = devices(self.numerics["device"])
+        cores = os.cpu_count() or 1
+        each = len(self.devices) if self.devices[0] else max(1, cores // (self.numerics["threads"] or cores))
+        self.most = self.workers or each
+        self.stopped = False
+        self.until: float | None = None  # workers that are told to leave are killed then
 
-    @property
-    def blocked(self) -> dict[str, str]:
-        """Stages that wait for a failed one: id -> the failed stage's id."""
-        found: dict[str, str] = {}
-        for stage in self.waiting.values():  # any order: follow each up to what failed
-            cause = self._cause(stage)
-            if cause:
-                found[stage.id] = cause
-        return found
+    def run(self) -> None:
+        with heard(lambda what: self.inbox.put((None, {"event": "stop", "why": what}))):
+            try:
+                while self.until is None or self.pool:
+                    if self.until is None:
+                        self._start()
+                        if not self.running and not self.busy:
+                            self._close()
+                    elif time.monotonic() > self.until:
+                        self._kill()
+                    self._listen()
+            finally:
+                self._kill()
+
+    def outcome(self) -> Outcome:
+        blocked = Counter(filter(None, map(self._cause, self.waiting.values())))
+        failures = []
+        for stage, error in self.failed.items():
+            attempts = self.plan.store.folder(stage).attempts()
+            log = str(attempts[-1] / "log.txt") if attempts else None
+            failures.append(Failure(self.plan.stages[stage].label, error, blocked[stage], log))
+        return Outcome(failures, self.stopped)
 
     def _cause(self, stage: Stage) -> str | None:
+        """The failed stage that one waits for, directly or not."""
         for upstream in stage.upstream.values():
             if upstream in self.failed:
                 return upstream
-            if upstream in self.plan.stages and (cause := self._cause(self.plan.stages[upstream])):
+            if upstream in self.waiting and (cause := self._cause(self.plan.stages[upstream])):
                 return cause
         return None
 
-    def run(self) -> None:
-        """Until everything is done, failed or blocked. A KeyboardInterrupt lets the workers save and leave."""
-        try:
-            while True:
-                self._start()
-                if not self.running and not self.busy:
-                    return
-                self._listen()
-        except KeyboardInterrupt:
-            self.screen.say("stopping: the running stages save their state (Ctrl-C again to kill)")
-            self._leave()
-            raise
-        finally:
-            self._end()
-
-    def _ready(self) -> list[Stage]:
-        now = time.monotonic()
-        return [
-            stage
-            for stage in self.waiting.values()
-            if self.busy.get(stage.id, 0) <= now
-            and all(
-                u not in self.waiting and u not in self.running and u not in self.failed
-                for u in stage.upstream.values()
-            )
-        ]
+    # giving ---------------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        for stage in self._ready():
-            worker = self._idle()
-            if worker is None:
+        while self._idle() or len(self.pool) < self.most:
+            stage = next(filter(self._ready, self.waiting.values()), None)
+            if stage is None:
                 return
-            folder = self.plan.store.enter(stage)
-            request = {"stage": str(folder.root), "read": [str(p) for p in self.plan.store.read]}
             del self.waiting[stage.id]
             self.busy.pop(stage.id, None)
+            try:
+                folder = self.plan.store.enter(stage)
+            except (UserError, OSError) as error:
+                self._fail(stage, reason(error))
+                continue
+            worker = self._idle() or self._hire()
             self.running[stage.id] = worker
-            worker.give(stage, request)
+            self.screen.started(stage)
+            read = [str(path) for path in self.plan.store.read]
+            request = {"stage": str(folder.root), "read": read, "place": stage.place, "numerics": stage.numerics}
+            worker.give(stage, {**request, **self.more(stage, self.attempts)})
+
+    def _ready(self, stage: Stage) -> bool:
+        if self.busy.get(stage.id, 0.0) > time.monotonic():
+            return False
+        return not any(u in self.waiting or u in self.running or u in self.failed for u in stage.upstream.values())
 
     def _idle(self) -> Worker | None:
-        for worker in self.pool:
-            if worker.stage is None:
-                return worker
-        numerics = next(iter(self.plan.stages.values())).numerics
-        gpus = devices(numerics["device"])
-        cores = os.cpu_count() or 1
-        most = self.workers or (len(gpus) if gpus[0] else max(1, cores // (numerics["threads"] or cores)))
-        if len(self.pool) >= most:
-            return None
-        number = next(n for n in range(most) if n not in {w.number for w in self.pool})
-        gpu = gpus[number % len(gpus)]
-        self.pool.append(Worker(number, self.inbox, environment(numerics, gpu)))
+        return next((worker for worker in self.pool if worker.stage is None), None)
+
+    def _hire(self) -> Worker:
+        number = next(n for n in range(self.most) if n not in {w.number for w in self.pool})
+        gpu = self.devices[number % len(self.devices)]
+        self.pool.append(Worker(number, self.inbox, environment(self.numerics, gpu)))
         return self.pool[-1]
+
+    # hearing --------------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         try:
             worker, event = self.inbox.get(timeout=0.5)
         except queue.Empty:
-            self.screen.tick(len(self.done), self.total, self.running)
-            return
-        stage = worker.stage
-        if event["event"] == "died":
+            return self.screen.tick(len(self.done), self.running)
+        stage = worker.stage if worker else None
+        if worker is None:
+            self._stop(event["why"])
+        elif event["event"] == "died":
             self.pool.remove(worker)
             if stage is not None:
-                self._died(stage, event)
-        elif event["event"] == "progress" and stage is not None:
+                del self.running[stage.id]
+                self._died(stage, death(event))
+        elif stage is not None and event["event"] == "progress":
             self.screen.progress(stage, event)
-        elif event["event"] == "end" and stage is not None:
+        elif stage is not None and event["event"] == "end":
             worker.stage = None
             del self.running[stage.id]
             self._ended(stage, event)
-        self.screen.tick(len(self.done), self.total, self.running)
+        self.screen.tick(len(self.done), self.running)
 
-    def _ended(self, stage: Stage, event: dict[str, Any]) -> None:
+    def _ended(self, stage: Stage, event: Event) -> None:
+        if event["attempt"]:
+            self.attempts[stage.id] = Path(event["attempt"])
         status = event["status"]
-        folder = self.plan.store.folder(stage.id)
         if status in ("done", "reused"):
             self.done.add(stage.id)
-            self.screen.finished(stage, folder)
-        elif status == "busy":  # another process has it: its result will be ours too
-            if stage.id not in self.busy:
-                holder = folder.owner()
-                self.screen.say(
-                    f"waiting for {stage.label}: {owner.describe(holder) if holder else 'another process'} has it"
-                )
+            self.screen.finished(stage, event)
+        elif status in ("busy", "fenced"):  # another process has it: its result will be ours too
+            self._wait(stage)
+        elif status == "stopped":
             self.waiting[stage.id] = stage
-            self.busy[stage.id] = time.monotonic() + 1.0
+            if self.until is None:
+                self._stop(f"{stage.label}: its process was asked to stop")
         else:
-            self._fail(stage, event.get("error") or (folder.record() or {}).get("error") or status)
+            self._fail(stage, event["error"])
 
-    def _died(self, stage: Stage, event: dict[str, Any]) -> None:
-        del self.running[stage.id]
-        self.died[stage.id] = self.died.get(stage.id, 0) + 1
-        if self.died[stage.id] <= self.tries:
-            self.waiting[stage.id] = stage
-            self.screen.say(f"{stage.label}: its process died ({_status(event['status'])}); started again")
+    def _wait(self, stage: Stage) -> None:
+        if stage.id not in self.told:
+            self.told.add(stage.id)
+            holder = self.plan.store.folder(stage.id).owner()
+            who = owner.describe(holder) if holder else "another process"
+            self.screen.say(f"waiting for {stage.label}: {who} has it")
+        self.waiting[stage.id] = stage
+        self.busy[stage.id] = time.monotonic() + AGAIN
+
+    def _died(self, stage: Stage, why: str) -> None:
+        self.waiting[stage.id] = stage
+        if self.until is not None:
             return
-        last = event["stderr"].strip().splitlines()[-1:] or [""]
-        self._fail(stage, f"its process died ({_status(event['status'])}) {last[0]}".strip())
+        self.died[stage.id] += 1
+        if self.died[stage.id] <= self.tries:
+            self.screen.say(f"{stage.label}: {why}; started again")
+        else:
+            del self.waiting[stage.id]
+            self._fail(stage, why)
 
     def _fail(self, stage: Stage, error: str) -> None:
         self.failed[stage.id] = error
         self.screen.failed(stage, error)
 
-    def _leave(self) -> None:
+    # leaving --------------------------------------------------------------------------------------------------------
+
+    def _stop(self, why: str) -> None:
+        if self.until is not None:  # the second time, or nothing but idle workers is left
+            return self._kill()
+        self.stopped = True
+        self.screen.say(f"{why}: the running stages save their state (Ctrl-C kills them)")
+        self._close()
+
+    def _close(self) -> None:
+        self.until = time.monotonic() + PATIENCE
         for worker in self.pool:
             worker.close()
-        until = time.monotonic() + PATIENCE
-        try:
-            while any(w.process.poll() is None for w in self.pool) and time.monotonic() < until:
-                time.sleep(0.1)
-        except KeyboardInterrupt:
-            pass
 
-    def _end(self) -> None:
+    def _kill(self) -> None:
         for worker in self.pool:
-            worker.close()
-        until = time.monotonic() + 5.0
-        for worker in self.pool:
-            try:
-                worker.process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.send_signal(signal.SIGKILL)
-
-
-def _status(code: int) -> str:
-    if code >= 0:
-        return f"exit status {code}"
-    name = signal.Signals(-code).name
-    return f"{name}; out of memory?" if name == "SIGKILL" else name
-
-
-def execute(plan: Plan, sweep: Sweep, workers: int | None, tries: int) -> int:
-    """Run what is missing; print what failed and why. Returns 0, or 1 when anything failed, or 130 after Ctrl-C."""
-    with Screen() as screen:
-        scheduler = Scheduler(plan, screen, workers, tries)
-        try:
-            scheduler.run()
-        except KeyboardInterrupt:
-            screen.say(f"stopped with {len(scheduler.done)} of {scheduler.total} stages done; the same command goes on")
-            return 130
-        screen.failures(plan, scheduler.failed, scheduler.blocked)
-    return 1 if scheduler.failed else 0
+            worker.kill()
