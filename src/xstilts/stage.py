@@ -59,6 +59,8 @@ class Stage:
     place: dict[str, Any] = field(default_factory=dict)  # where the library and the model lie
     numerics: dict[str, Any] = field(default_factory=dict)  # device, threads, micro-batches: recorded, not hashed
     version: int = 0
+    #: Of entries of the specification, where somebody has them already: planning makes thousands of stages from few.
+    digests: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.version:
@@ -71,8 +73,9 @@ class Stage:
 
     @cached_property
     def id(self) -> str:
-        """`kind-0123456789abcdef`, also the name of the stage's folder."""
-        return f"{self.kind}-{digest(self.decisive)[:16]}"
+        """`kind-0123456789abcdef`, also the name of the stage's folder: a hash of hashes of the entries."""
+        spec = {key: self.digests.get(key) or digest(value) for key, value in self.spec.items()}
+        return f"{self.kind}-{digest({**self.decisive, 'spec': spec})[:16]}"
 
     @property
     def label(self) -> str:
@@ -81,6 +84,7 @@ class Stage:
     def save(self, path: Path) -> None:
         """Freeze into a YAML file that a person can read."""
         values = {"id": self.id, **asdict(self)}
+        del values["digests"]
         files.write_bytes(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).encode())
 
     @classmethod
@@ -89,9 +93,11 @@ class Stage:
         try:
             values = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
             named = values.pop("id")
-            stage = cls(**values)
-        except (yaml.YAMLError, TypeError, KeyError, AttributeError, UnicodeDecodeError) as error:
-            raise DataError(path, f"not a frozen stage ({type(error).__name__}: {error})") from None
-        if stage.id != named:
-            raise DataError(path, f"was edited: it is named {named} and its content gives {stage.id}; restore it")
+            stage = cls(**values, digests={})
+            found = stage.id
+        except (yaml.YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
+            what = " ".join(str(error).split())
+            raise DataError(path, f"not a frozen stage ({type(error).__name__}: {what}); restore it") from None
+        if found != named:
+            raise DataError(path, f"was edited: it is named {named} and its content gives {found}; restore it")
         return stage

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from xstilts.config import Entry, Model
 from xstilts.errors import UserError, choices
-from xstilts.stage import Stage
+from xstilts.stage import Stage, digest
 from xstilts.sweep.cell import Cell
 from xstilts.sweep.inputs import Inputs
 from xstilts.sweep.recipes import limits, training
@@ -29,6 +30,10 @@ class Step:
     kind: str
     name: str  # of its mixture, or of the target
     spec: dict[str, Any]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        return {key: digest(value) for key, value in self.spec.items()}
 
 
 @dataclass(eq=False)
@@ -57,7 +62,8 @@ class Chains:
                 spec, role = step.spec, "checkpoint"
                 about |= {"label": f"{label} : {step.name}", "languages": self._task(cell).languages}
             upstream = {role: before.id} if before else {}
-            stages.append(Stage(step.kind, spec, upstream, about, self.inputs.place(cell.model)))
+            place = self.inputs.place(cell.model)
+            stages.append(Stage(step.kind, spec, upstream, about, place, digests=step.digests))
         return stages
 
     def _outline(self, cell: Cell) -> list[Step]:

@@ -33,7 +33,7 @@ STATE = 12  # a parameter in a resume state: weights and two moments
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one stage. `flop` and `items` are NaN when sizes are not known before fetching."""
+    """Of one stage. `flop` is NaN when sizes are not known before fetching."""
 
     flop: float
     seconds: float | None  # measured on this store, on stages like this one
@@ -119,10 +119,9 @@ def longest(plan: Plan, cost: dict[str, Cost]) -> list[str]:
 def peak_disk(plan: Plan, cost: dict[str, Cost], workers: int) -> int:
     """Bytes at the worst moment: every checkpoint that keep= holds, and the resume states of what runs at once."""
     keep = plan.keep
-    held = [s for s in plan.stages if keep == "all" or _starts_training(plan, s)]
-    going = sorted((cost[s].transient + cost[s].disk for s in plan.stages if s not in set(held)), reverse=True)
-    states = sorted((cost[s].transient for s in held), reverse=True)
-    return sum(cost[s].disk for s in held) + sum(sorted([*going, *states], reverse=True)[:workers])
+    held = {s for s in plan.stages if keep == "all" or _starts_training(plan, s)}
+    going = [cost[s].transient + (0 if s in held else cost[s].disk) for s in plan.stages]
+    return sum(cost[s].disk for s in held) + sum(sorted(going, reverse=True)[:workers])
 
 
 def _starts_training(plan: Plan, stage: str) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from xstilts.stage import Stage
 from xstilts.sweep import sweeps
-from xstilts.sweep.cost import costs, longest, peak_disk
+from xstilts.sweep.cost import Cost, costs, longest, peak_disk
 from xstilts.sweep.plan import Plan
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -20,37 +24,32 @@ def describe(plan: Plan, console: Console, workers: int = 1) -> None:
     cost = costs(plan)
     needed = plan.needed()
     added = f" ({plan.baseline_added} added as the inter=none baseline; baseline=false leaves them out)"
-    console.print(f"[bold]{len(plan.cells)} cells[/]{added if plan.baseline_added else ''}", highlight=False)
+    say = partial(console.print, markup=False, highlight=False)
+    say(f"{len(plan.cells)} cells{added if plan.baseline_added else ''}", style="bold")
     uses = sum(map(len, plan.chains))
-    console.print(f"[bold]{len(plan.stages)} unique stages[/] for {uses} uses; {len(needed)} to run", highlight=False)
-    console.print(_stages(plan, needed))
-    _reused(plan, needed, console)
-    same = Counter((c.names["inter"], c.target.name) for c in plan.cells if c.same_task)
-    if same:
-        pairs = ", ".join(f"{i} before {t}" for i, t in sorted(same))
-        console.print(f"same-task pairs (the target trains on the intermediate data again): {pairs}", highlight=False)
-    for inputs in plan.worlds.values():
-        for task in inputs.used.values():
-            if missing := inputs.missing(task):
-                console.print(
-                    f"missing in the library, NaN in the table: {task.name} {' '.join(missing)}", highlight=False
-                )
-            elif inputs.partial(task):
-                console.print(f"partial: the library holds a slice of {task.name}", highlight=False)
+    say(f"{len(plan.stages)} unique stages for {uses} uses; {len(needed)} to run", style="bold")
+    console.print(_stages(plan, needed, cost))
+    reused = [s for s in plan.stages if s not in needed]
+    if reused:
+        say(f"{len(reused)} stages are done and reused{_users(plan, reused)}")
+    if same := sorted({(c.names["inter"], c.names["target"]) for c in plan.cells if c.same_task}):
+        pairs = ", ".join(f"{i} before {t}" for i, t in same)
+        say(f"same-task pairs (the target trains on the intermediate data again): {pairs}")
+    for line in _lacking(plan):
+        say(line)
     seconds = [cost[s].seconds for s in needed]
-    if seconds and all(s is not None for s in seconds):
-        console.print(f"about {_hours(sum(s or 0.0 for s in seconds))} of one device, measured on this store's stages")
-    console.print(f"peak disk {size(peak_disk(plan, cost, workers))} with keep={plan.keep}", highlight=False)
-    path = [plan.stages[s] for s in longest(plan, cost)]
-    flop = sum(cost[s.id].flop for s in path)
-    if path:
-        console.print(f"longest path: {path[-1].label} ({len(path)} stages, {_flop(flop)})", highlight=False)
-    _provisional(plan, console)
+    if seconds and None not in seconds:
+        say(f"about {_hours(sum(s or 0.0 for s in seconds))} of one device, measured on this store's stages")
+    say(f"peak disk {size(peak_disk(plan, cost, workers))} with keep={plan.keep}")
+    if path := longest(plan, cost):
+        flop = _flop([cost[s].flop for s in path])
+        say(f"longest path: {plan.stages[path[-1]].label} ({len(path)} stages, {flop})")
+    for line in _provisional(plan):
+        say(line, style="yellow")
 
 
-def _stages(plan: Plan, needed: dict[str, Stage]) -> Table:
+def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost]) -> Table:
     """One row a (kind, model): stages, left to run, compute."""
-    cost = costs(plan)
     rows: dict[tuple[str, str], list[Stage]] = defaultdict(list)
     for stage in plan.stages.values():
         rows[stage.kind, stage.about["model"]].append(stage)
@@ -61,35 +60,37 @@ def _stages(plan: Plan, needed: dict[str, Stage]) -> Table:
         left = [s for s in stages if s.id in needed]
         seconds = [cost[s.id].seconds for s in left]
         measured = _hours(sum(s or 0.0 for s in seconds)) if left and None not in seconds else "-"
-        table.add_row(
-            kind, model, str(len(stages)), str(len(left)), _flop(sum(cost[s.id].flop for s in left)), measured
-        )
+        flop = _flop([cost[s.id].flop for s in left])
+        table.add_row(kind, Text(model), str(len(stages)), str(len(left)), flop, measured)
     return table
 
 
-def _reused(plan: Plan, needed: dict[str, Stage], console: Console) -> None:
-    """What is done already, and which sweeps it was done for."""
-    reused = [s for s in plan.stages if s not in needed]
-    if not reused:
-        return
+def _users(plan: Plan, reused: Sequence[str]) -> str:
+    """The sweeps that done stages were done for."""
     users: Counter[str] = Counter()
     for sweep in sweeps.all_(plan.store):
         users[f"{sweep.name} ({sweep.user})"] += sum(s in sweep.stages for s in reused)
     also = ", ".join(f"{count} of sweep {name}" for name, count in users.items() if count)
-    console.print(f"{len(reused)} stages are done and reused{': ' + also if also else ''}", highlight=False)
+    return f": {also}" if also else ""
 
 
-def _provisional(plan: Plan, console: Console) -> None:
+def _lacking(plan: Plan) -> Iterator[str]:
+    """What results will lack because the library does."""
     for inputs in plan.worlds.values():
-        if not inputs.provisional:
-            continue
-        data = ", ".join(sorted(inputs.unfilled)) or "-"
-        models = ", ".join(sorted(inputs.unfilled_models)) or "-"
-        console.print(
-            f"[yellow]provisional ids[/]: the library {inputs.root} lacks data {data}; models {models}. "
-            + ("do=fetch fills it." if inputs.world.kind == "hub" else "do=run fills it first."),
-            highlight=False,
-        )
+        for task in inputs.used.values():
+            if missing := inputs.missing(task):
+                yield f"missing in the library, NaN in the table: {task.name} {' '.join(missing)}"
+            if inputs.partial(task):
+                yield f"partial: the library holds a slice of {task.name}"
+
+
+def _provisional(plan: Plan) -> Iterator[str]:
+    for inputs in plan.worlds.values():
+        if inputs.provisional:
+            data = ", ".join(sorted(inputs.unfilled)) or "-"
+            models = ", ".join(sorted(inputs.unfilled_models)) or "-"
+            how = "do=fetch fills it" if inputs.world.kind == "hub" else "do=run fills it first"
+            yield f"provisional ids: the library {inputs.root} lacks data {data}; models {models}. {how}."
 
 
 def size(count: float) -> str:
@@ -101,14 +102,18 @@ def size(count: float) -> str:
     raise AssertionError
 
 
-def _flop(count: float) -> str:
-    if count != count:
-        return "size unknown"
+def _flop(counts: Sequence[float]) -> str:
+    """The sum, and how many of its terms are not known."""
+    known = [count for count in counts if not math.isnan(count)]
+    unknown = f"{len(counts) - len(known)} of unknown size" if len(known) < len(counts) else ""
+    if not known and unknown:
+        return unknown
+    total, unit = sum(known), ""
     for unit in ("", "k", "M", "G", "T", "P", "E"):
-        if count < 1000 or unit == "E":
-            return f"{count:.1f} {unit}FLOP"
-        count /= 1000
-    raise AssertionError
+        if total < 1000 or unit == "E":
+            break
+        total /= 1000
+    return f"{total:.1f} {unit}FLOP" + (f" + {unknown}" if unknown else "")
 
 
 def _hours(seconds: float) -> str:

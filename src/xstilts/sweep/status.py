@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from xstilts import owner
 from xstilts.store import Store
@@ -81,9 +83,9 @@ def overview(store: Store, console: Console) -> None:
     for sweep in sweeps.all_(store):
         count = Counter(s.name for s in states(store, sweep).values())
         numbers = [str(count[s]) if count[s] else "-" for s in STATES]
-        table.add_row(sweep.name, sweep.user, sweep.created, str(len(sweep.cells)), *numbers)
+        table.add_row(*map(Text, (sweep.name, sweep.user, sweep.created, str(len(sweep.cells)), *numbers)))
     if not table.rows:
-        console.print(f"the store {store.root} has no sweep yet")
+        console.print(f"the store {store.root} has no sweep yet", markup=False, highlight=False)
         return
     console.print(table)
     console.print("do=status sweep=NAME shows one; the numbers are stages")
@@ -101,7 +103,7 @@ def show(store: Store, sweep: Sweep, console: Console) -> None:
         for column in ("stage", "", "log"):
             table.add_column(column, overflow="fold")
         for stage, state in rows:
-            table.add_row(sweep.stages[stage]["label"], state.text, state.log)
+            table.add_row(*map(Text, (sweep.stages[stage]["label"], state.text, state.log)))
         console.print(table)
     count = Counter(s.name for s in found.values())
     console.print(
@@ -112,16 +114,15 @@ def show(store: Store, sweep: Sweep, console: Console) -> None:
 def _grid(sweep: Sweep, found: dict[str, State]) -> Table:
     """Rows (model, inter), columns targets; a cell shows how many of its seeds and recipes are done."""
     targets = list(dict.fromkeys(c["target"] for c in sweep.cells))
-    table = Table(
-        "model", "inter", *targets, box=None, pad_edge=False, title=f"sweep {sweep.name}", title_justify="left"
-    )
+    columns = map(escape, ("model", "inter", *targets))
+    table = Table(*columns, box=None, pad_edge=False, title=escape(f"sweep {sweep.name}"), title_justify="left")
     rows: dict[tuple[str, str], dict[str, list[str]]] = {}
     for cell in sweep.cells:
         inter = cell["inter"] if cell["regime"] == "english" else f"{cell['inter']} {cell['regime']}"
         worst = _worst([found[s].name for s in cell["stages"]])
         rows.setdefault((cell["model"], inter), {}).setdefault(cell["target"], []).append(worst)
     for key, cells in rows.items():
-        table.add_row(*key, *(_summary(cells.get(t, [])) for t in targets))
+        table.add_row(*map(Text, key), *(_summary(cells.get(t, [])) for t in targets))
     return table
 
 
