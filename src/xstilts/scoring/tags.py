@@ -9,6 +9,8 @@ CCONJ and SCONJ are one type and a final X is no chunk at all: both are given, s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,17 +24,32 @@ Sentences: TypeAlias = Sequence[Sequence[str]] | pa.Array | pa.ChunkedArray  # t
 POSITIONS = "BIESO."  # what the first letter of a tag says; "." is outside as O is
 
 
-def chunk_f1(gold: Sentences, predicted: Sentences, version: Version) -> float:
-    """F1 in percent over all chunks of all sentences (micro); NaN of no sentence, 0 of no chunk in common.
+@dataclass(frozen=True)
+class ChunkScore:
+    """Over all chunks of all sentences (micro), in percent."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+def chunk_score(gold: Sentences, predicted: Sentences, version: Version) -> ChunkScore:
+    """NaN of no sentence, 0 of no chunk in common.
 
     Raises `ValueError` naming the first sentence (from 0) whose tags are not as many as its gold ones.
     """
     right, found, there = _counts(*_aligned(gold, predicted), version)
     if not len(gold):
-        return float("nan")
+        return ChunkScore(nan, nan, nan)
     precision = right / found if found else 0.0
     recall = right / there if there else 0.0
-    return 100 * (2 * precision * recall / (precision + recall)) if right else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    return ChunkScore(100 * precision, 100 * recall, 100 * f1)
+
+
+def chunk_f1(gold: Sentences, predicted: Sentences, version: Version) -> float:
+    """The F1 of `chunk_score`."""
+    return chunk_score(gold, predicted, version).f1
 
 
 def token_accuracy(gold: Sentences, predicted: Sentences) -> float:
