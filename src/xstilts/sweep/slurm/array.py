@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import UserError
+from xstilts.owner import user
 from xstilts.store import Store
 from xstilts.sweep.slurm import queue
 from xstilts.sweep.slurm.journal import Submission
@@ -40,23 +41,48 @@ class Arrays:
     ) -> None:
         self.entry, self.settings, self.store = entry, settings, store
         self.environment = _environment(code, numerics)
-        self.jobs: dict[str, str] = {}  # stage -> job id
+        most = settings.keys["max_jobs"]
+        self.room = most - sum(job.live for job in queue.jobs(user(), fresh=True).values()) if most else None
 
-    def add(self, names: Sequence[str], calls: Sequence[Callable[[], Any]], shape: dict[str, Any]) -> bool:
-        """Submit one array, held."""
+    @property
+    def jobs(self) -> dict[str, str]:
+        return self.entry.jobs
+
+    def add(self, names: Sequence[str], calls: Sequence[Callable[[], Any]], shape: dict[str, Any]) -> None:
+        """Submit one array, held. Raises `Full` when the queue has no room for all of it."""
+        if self.room is not None and len(calls) > self.room:
+            raise Full(f"max_jobs={self.settings.keys['max_jobs']}")
         numbers = self._sbatch(calls, shape)
-        self.jobs |= dict(zip(names, numbers, strict=True))
-        return True
+        self.entry.arrays.append(numbers[0].split("_")[0])
+        self.jobs.update(zip(names, numbers, strict=True))
+        self.entry.save()
+        if self.room is not None:
+            self.room -= len(calls)
+
+    def alone(self, call: Callable[[], Any], shape: dict[str, Any]) -> str:
+        """Submit one job that does no stage, held. Returns its id; raises `Full`."""
+        if self.room == 0:
+            raise Full
+        number = self._sbatch([call], shape)[0]
+        self.entry.arrays.append(number)
+        self.entry.save()
+        if self.room is not None:
+            self.room -= 1
+        return number
+
+    def drop(self, name: str) -> None:
+        """Take a stage's job back."""
+        queue.cancel([self.jobs.pop(name)])
+        self.entry.save()
+        if self.room is not None:
+            self.room += 1
 
     def _sbatch(self, calls: Sequence[Callable[[], Any]], shape: dict[str, Any]) -> list[str]:
         """The job ids. Asks again while the controller is busy; raises `Full`, or `UserError` with Slurm's words."""
         for wait in (*queue.WAITS, None):
             try:
                 with queue.scrubbed():
-                    numbers = _submit(calls, self._parameters(shape), Path(self.settings.keys["submitit_folder"]))
-                self.entry.arrays.append(numbers[0].split("_")[0])
-                self.entry.save()
-                return numbers
+                    return _submit(calls, self._parameters(shape), Path(self.settings.keys["submitit_folder"]))
             except Exception as error:  # submitit's own, with what sbatch said somewhere in it
                 said = _said(error)
                 if _FULL.search(said):

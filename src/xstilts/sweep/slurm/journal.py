@@ -9,6 +9,8 @@ whose id was never written down.
 
 from __future__ import annotations
 
+import os
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from typing import Any
 from xstilts import files, owner
 from xstilts.store import Claim, Folder, Store
 from xstilts.sweep.slurm import queue
+
+#: In the environment of a job that submits what did not fit in before: the name of the first submission.
+WAVE = "XSTILTS_WAVE"
 
 
 @dataclass
@@ -31,6 +36,8 @@ class Submission:
     code: str  # name of the snapshot
     stages: list[str]  # that are or will be claimed
     arrays: list[str]  # job ids, of whole arrays
+    jobs: dict[str, str]  # stage -> job id
+    wave: str  # name of the first submission, where this one goes on with what did not fit in
 
     @property
     def name(self) -> str:
@@ -61,7 +68,8 @@ class Submission:
 def start(store: Store, sweep: str, code: str, stages: list[str]) -> Submission:
     """A record that says what is intended, before anything is done."""
     path = store.root / "slurm" / f"xstilts-{uuid.uuid4().hex[:10]}.json"
-    submission = Submission(path, "submitting", sweep, owner.process(), queue.cluster(), code, stages, [])
+    wave = os.environ.get(WAVE) or path.stem
+    submission = Submission(path, "submitting", sweep, owner.process(), queue.cluster(), code, stages, [], {}, wave)
     submission.save()
     return submission
 
@@ -92,6 +100,4 @@ def repair(store: Store) -> list[str]:
 
 def _age(submission: Submission) -> float:
     """Seconds since its driver last wrote it."""
-    import time
-
     return time.time() - submission.path.stat().st_mtime

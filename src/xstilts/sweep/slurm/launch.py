@@ -45,6 +45,8 @@ def tell(plan: Plan, sweep: Sweep, found: Submitted) -> None:
         console.print(table)
     for name, why in found.left.items():
         console.print(f"not submitted: {plan.stages[name].label}: {why}", markup=False)
+    if found.next:
+        console.print(f"the queue takes no more jobs now: job {found.next} submits the rest when some have ended")
     console.print(
         f"{len(found.jobs)} jobs submitted, {len(found.theirs)} of other sweeps awaited, {len(found.left)} left; "
         f"do=status sweep={sweep.name} shows how far they are",

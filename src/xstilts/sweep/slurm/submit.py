@@ -12,16 +12,15 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
 from xstilts import files, owner
 from xstilts.errors import UserError
-from xstilts.stage import Stage
 from xstilts.store import Claim, Folder
 from xstilts.sweep.cost import priorities
 from xstilts.sweep.plan import Plan
-from xstilts.sweep.slurm import array, journal, owners, queue, snapshot
+from xstilts.sweep.slurm import journal, owners, queue, snapshot, wave
+from xstilts.sweep.slurm.array import Arrays, Full, longest
 from xstilts.sweep.slurm.job import StageJob
 from xstilts.sweep.slurm.resources import Settings
 from xstilts.sweep.sweeps import Sweep
@@ -34,10 +33,10 @@ class Submitted:
     """What became of a plan: for the table, and for what is left."""
 
     jobs: dict[str, str] = field(default_factory=dict)  # stage -> id of its job
-    theirs: dict[str, str] = field(default_factory=dict)  # stage -> id of another sweep's job that does it
+    theirs: dict[str, str] = field(default_factory=dict)  # stage -> id of the job, queued before, that does it
     left: dict[str, str] = field(default_factory=dict)  # stage -> why it could not be submitted
     repaired: list[str] = field(default_factory=list)
-    full: bool = False  # a limit on submitted jobs was met
+    next: str | None = None  # id of the job that submits what the queue had no room for
 
 
 class Driver:
@@ -45,22 +44,23 @@ class Driver:
 
     def __init__(self, plan: Plan, sweep: Sweep, settings: Settings) -> None:
         self.plan, self.sweep, self.settings = plan, sweep, settings
-        # Jobs start in other folders than ours, maybe.
+        # Jobs may start in another folder than ours.
         self.store = replace(plan.store, root=plan.store.root.resolve(), read=[p.resolve() for p in plan.store.read])
         self.found = Submitted()
         self.claims: dict[str, Claim] = {}
-        self.needed: dict[str, Stage] = {}
+        self.last: dict[str, dict[str, Any]] = {}  # stage -> its claim before ours
+        self.layers = _layers(plan)
 
     def submit(self) -> Submitted:
         """Returns once everything is queued and released. Raises `UserError` when the cluster refuses."""
         self.found.repaired = journal.repair(self.store)
-        self.needed = self.plan.needed()
         code = snapshot.take(self.store.root)
-        entry = journal.start(self.store, self.sweep.name, code.name, list(self.needed))
+        entry = journal.start(self.store, self.sweep.name, code.name, list(self.plan.needed()))
         try:
-            self._claim(entry)
-            self._arrays(entry, code)
-            self._depend()
+            if not wave.cancelled(entry, self.store):
+                self._claim(entry)
+                self._arrays(Arrays(entry, self.settings, code, self.store, self._numerics()))
+                self._depend()
             entry.save("complete")
             entry.release()
         except BaseException:
@@ -72,69 +72,101 @@ class Driver:
     # claims ---------------------------------------------------------------------------------------------------------
 
     def _claim(self, entry: journal.Submission) -> None:
-        me = owners.intent(entry.name, self.sweep.name)
-        for stage in self.needed.values():
-            above = next((u for u in stage.upstream.values() if u in self.found.left), None)
-            if above is not None:
-                self.found.left[stage.id] = self.found.left[above]
+        """Sort the stages: ours to submit, queued already, or not to be had now."""
+        me, tried, left = owners.intent(entry.name, self.sweep.name), wave.tried(entry, self.store), self.found.left
+        for stage in self.plan.needed().values():
+            folder = self._folder(stage.id)
+            if above := next((u for u in stage.upstream.values() if u in left), None):
+                left[stage.id] = left[above]
                 continue
-            self._ask_more(stage)
+            if before := folder.claims():
+                self.last[stage.id] = files.read_json(before[-1])
+            holder = folder.owner()
+            if stage.id in tried and not (holder and owner.alive(holder, folder.beat())):
+                left[stage.id] = "its job has ended without finishing it"
+                continue
             claim = self.store.claim(stage, me, owner.alive)
-            folder = Folder(self.store.root / "stages" / stage.id)
+            holder = folder.owner()
             if claim is not None and folder.marker.exists() and not folder.evicted:
                 claim.release()  # it was finished while we looked
             elif claim is not None:
                 self.claims[stage.id] = claim
+            elif holder and holder["launcher"] == "slurm" and holder["cluster"] == queue.cluster():
+                self.found.theirs[stage.id] = holder["job"] or ""
             else:
-                holder = folder.owner() or {}
-                if holder.get("launcher") == "slurm" and holder["cluster"] == queue.cluster():
-                    self.found.theirs[stage.id] = holder["job"] or ""
-                else:
-                    self.found.left[stage.id] = f"{owner.describe(holder)} has it" if holder else "somebody has it"
+                left[stage.id] = f"{owner.describe(holder) if holder else 'somebody'} has it"
 
-    def _ask_more(self, stage: Stage) -> None:
-        """Remember what the last job of a stage was given, and how it ended."""
-        claims = Folder(self.store.root / "stages" / stage.id).claims()
-        if claims:
-            self._last[stage.id] = files.read_json(claims[-1])
-
-    @property
-    def _last(self) -> dict[str, dict[str, Any]]:
-        return self.__dict__.setdefault("_last_claims", {})
+    def _folder(self, stage: str) -> Folder:
+        return Folder(self.store.root / "stages" / stage)
 
     # arrays ---------------------------------------------------------------------------------------------------------
 
-    def _arrays(self, entry: journal.Submission, code: Any) -> None:
-        shapes = self._shapes()
-        order = priorities(self.plan, self.claims)
+    def _arrays(self, arrays: Arrays) -> None:
+        shapes, order = self._shapes(), priorities(self.plan, self.claims)
         groups: dict[str, list[str]] = {}
-        for name in sorted(self.claims, key=lambda s: (self._layer(s), -order[s])):
-            key = json.dumps([self._layer(name), self.plan.stages[name].kind, shapes[name]], sort_keys=True)
+        for name in sorted(self.claims, key=lambda s: (self.layers[s], -order[s])):
+            key = json.dumps([self.layers[name], self.plan.stages[name].kind, shapes[name]], sort_keys=True)
             groups.setdefault(key, []).append(name)
-        queued = array.Arrays(entry, self.settings, code, self.store, self._numerics())
-        for names in groups.values():
-            for chunk in _chunks(names, array.longest()):
-                if not queued.add(chunk, [self._job(name) for name in chunk], shapes[chunk[0]]):
-                    break
-                self._record(chunk, queued.jobs, shapes)
-        self.found.jobs = queued.jobs
+        chunks = [names[i : i + longest()] for names in groups.values() for i in range(0, len(names), longest())]
+        for chunk in chunks:
+            fitted = self._fit(arrays, chunk, shapes[chunk[0]])
+            self._record(chunk[:fitted], arrays.jobs, shapes)
+            if fitted < len(chunk) or self.found.next:
+                break
+        self.found.jobs = arrays.jobs
+        for name in list(self.claims):
+            above = self.plan.stages[name].upstream.values()
+            if name in arrays.jobs and any(u in self.found.left for u in above):
+                arrays.drop(name)  # what it starts from was taken back to make room
+            if name not in arrays.jobs:
+                self.claims.pop(name).release()
+                self.found.left[name] = "the next wave submits it"
+        if self.found.next:
+            half = list(arrays.jobs.values())[: max(1, min(100, len(arrays.jobs) // 2))]
+            waits = [f"Dependency=afterany:{':'.join(half)}"] if half else [f"StartTime=now+{wave.LATER}minutes"]
+            queue.call("scontrol", "update", f"JobId={self.found.next}", *waits)
+
+    def _fit(self, arrays: Arrays, chunk: Sequence[str], shape: dict[str, Any]) -> int:
+        """Submit as many of these stages as the queue takes, in one array if it takes all. Returns how many."""
+        start, size = 0, len(chunk)
+        while size:
+            part = chunk[start : start + size]
+            try:
+                arrays.add(part, [self._job(name) for name in part], shape)
+                start += size
+                size = min(size, len(chunk) - start)
+            except Full as full:
+                self._reserve(arrays, str(full))
+                size //= 2
+        return start
+
+    def _reserve(self, arrays: Arrays, why: str) -> None:
+        """A place in the queue for the job that submits the rest, made by taking one back if need be."""
+        shape = {**self.settings.common, "timeout_min": 30, "gpus_per_node": 0, "mem_gb": 4, "nodes": 1}
+        while self.found.next is None:
+            try:
+                self.found.next = arrays.alone(wave.following(arrays.entry), shape)
+            except Full:
+                if not arrays.jobs:
+                    words = f"the cluster takes no more jobs of yours now ({why}): give the same command again"
+                    raise UserError(f"{words} when some have ended") from None
+                arrays.drop(next(reversed(arrays.jobs)))
 
     def _job(self, name: str) -> StageJob:
-        folder = self.store.root / "stages" / name
         read = tuple(map(str, self.store.read))
         tries = int(self.settings.keys["max_num_timeout"])
-        return StageJob(str(folder), int(self.claims[name].path.stem), read, self.plan.keep, tries)
+        return StageJob(str(self._folder(name).root), int(self.claims[name].path.stem), read, self.plan.keep, tries)
 
     def _numerics(self) -> dict[str, Any]:
         return next(iter(self.plan.stages.values())).numerics
 
     def _shapes(self) -> dict[str, dict[str, Any]]:
         """What each stage asks for: more than last time where that was not enough."""
-        ended = queue.endings(last["job"] for last in self._last.values() if last.get("job"))
+        ended = queue.endings(last["job"] for last in self.last.values() if last.get("job"))
         shapes = {}
         for name in self.claims:
-            shape, last = self.settings.shape(self.plan.stages[name]), self._last.get(name, {})
-            shapes[name] = self.settings.more(shape, last, ended.get(last.get("job", "")))
+            shape, last = self.settings.shape(self.plan.stages[name]), self.last.get(name, {})
+            shapes[name] = self.settings.more(shape, last, ended.get(last.get("job") or ""))
         return shapes
 
     def _record(self, names: Sequence[str], jobs: dict[str, str], shapes: dict[str, dict[str, Any]]) -> None:
@@ -144,22 +176,14 @@ class Driver:
                 path = self.claims[name].path
                 files.write_json(path, {**files.read_json(path), "job": jobs[name], "shape": shapes[name]})
 
-    def _layer(self, name: str) -> int:
-        @cache
-        def depth(stage: str) -> int:
-            above = self.plan.stages[stage].upstream.values()
-            return max((depth(u) + 1 for u in above if u in self.plan.stages), default=0)
-
-        return depth(name)
-
     # dependencies ---------------------------------------------------------------------------------------------------
 
     def _depend(self) -> None:
         """Each element waits for the jobs of the stages it starts from, and carries its stage's id as a name."""
         for name, number in self.found.jobs.items():
             parents = [self._parent(u) for u in self.plan.stages[name].upstream.values()]
-            waits = "afterok:" + ":".join(filter(None, parents)) if any(parents) else ""
-            more = [f"Dependency={waits}"] if waits else []
+            waits = ":".join(filter(None, parents))
+            more = [f"Dependency=afterok:{waits}"] if waits else []
             queue.call("scontrol", "update", f"JobId={number}", f"JobName={name}", *more)
 
     def _parent(self, upstream: str) -> str | None:
@@ -171,28 +195,30 @@ class Driver:
             return self.found.jobs[upstream]
         if upstream not in self.found.theirs or self.store.done(upstream):
             return None
-        number = self._theirs(upstream)
-        found = queue.jobs(files.read_json(Folder(self.store.root / "stages" / upstream).claims()[-1])["user"], True)
-        if number in found and found[number].live:
-            return number
+        holder = self._submitted(upstream)
+        job = queue.jobs(holder["user"], fresh=True).get(holder["job"])
+        if job is not None and job.live:
+            return job.id
         if self.store.done(upstream):
             return None
-        raise UserError(f"job {number} of {upstream} ended just now without finishing it: give the same command again")
+        raise UserError(f"job {holder['job']} ended just now without finishing {upstream}: give the same command again")
 
-    def _theirs(self, stage: str) -> str:
-        """The id of the job that another driver, submitting at this moment, is about to get."""
+    def _submitted(self, stage: str) -> dict[str, Any]:
+        """The owner of a stage, once the driver that has claimed it (at this moment, maybe) knows its job."""
         until = time.monotonic() + WAIT
-        while not self.found.theirs[stage]:
-            holder = Folder(self.store.root / "stages" / stage).owner() or {}
-            self.found.theirs[stage] = holder.get("job") or ""
-            if time.monotonic() > until:
-                raise UserError(
-                    f"{stage} is claimed by {owner.describe(holder)}, which does not go on: try again later"
-                )
-            if not self.found.theirs[stage]:
-                time.sleep(0.5)
-        return self.found.theirs[stage]
+        while True:
+            holder = self._folder(stage).owner() or {"job": None, "user": owner.user()}
+            if holder["job"]:
+                self.found.theirs[stage] = holder["job"]
+                return holder
+            if time.monotonic() > until or self.store.done(stage):
+                raise UserError(f"{stage}: whoever has it does not go on; give the same command again")
+            time.sleep(0.5)
 
 
-def _chunks(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [names[i : i + size] for i in range(0, len(names), size)]
+def _layers(plan: Plan) -> dict[str, int]:
+    """Stages by their distance from a root, in whatever sweep they are."""
+    layers: dict[str, int] = {}
+    for stage in plan.stages.values():  # each comes after those it starts from
+        layers[stage.id] = max((layers[u] + 1 for u in stage.upstream.values()), default=0)
+    return layers
