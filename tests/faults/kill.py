@@ -119,20 +119,19 @@ def outcome(folder: Folder) -> dict[str, Any]:
     }
 
 
-def stage(made: Library, steps: int, eval_every: int) -> Stage:
+def stage(made: Library, recipe: dict[str, Any]) -> Stage:
     """Saves its state after every step."""
     small = {"hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 8}
     mixture = [tiny.entry(made, tiny.TOPIC), tiny.entry(made, tiny.TEXT)]
     numerics = {"save_every": 0.0, "micro_tokens": 2048}
-    recipe = {"steps": steps, "eval_every": eval_every, "checkpoint": "best"}
-    return tiny.train_stage(made, mixture, numerics=numerics, config=small, **recipe)
+    return tiny.train_stage(made, mixture, numerics=numerics, config=small, warmup=0.0, **recipe)
 
 
 class Trial:
     """Executions of one stage, in stores of their own, against one that nothing disturbed."""
 
-    def __init__(self, root: Path, steps: int, eval_every: int) -> None:
-        self.root, self.stage = root, stage(tiny.library(root / "library"), steps, eval_every)
+    def __init__(self, root: Path, **recipe: Any) -> None:
+        self.root, self.stage = root, stage(tiny.library(root / "library"), recipe)
         for name in ("warm", "reference"):
             folder = self.fresh(name)
             began = time.monotonic()
@@ -181,10 +180,10 @@ class Trial:
 
 def main(root: Path, mode: str) -> dict[str, list[str]]:
     if mode == "moments":
-        trial = Trial(root, steps=12, eval_every=5)
+        trial = Trial(root, steps=12, eval_every=3, checkpoint="best")
         trial.moments()
     else:  # two steps: a state is saved, and then replaced
-        trial = Trial(root, steps=2, eval_every=1)
+        trial = Trial(root, steps=2, eval_every=1, checkpoint="last")
         trial.boundaries({"odd": 1, "even": 2}[mode])
     return trial.found
 

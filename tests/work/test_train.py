@@ -60,9 +60,12 @@ def test_it_learns(library: Library, tmp_path: Path) -> None:
     assert losses(attempt)[-1] < 0.35
 
 
-@pytest.mark.parametrize("stops", [[1], [5], [23], [3, 4, 17]])
-def test_resumed_is_uninterrupted_to_the_bit(library: Library, tmp_path: Path, stops: list[int]) -> None:
-    stage = tiny.train_stage(library, mixed(library), steps=24, checkpoint="best")
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+@pytest.mark.parametrize("stops", [[1], [23], [3, 4, 17]])
+def test_resumed_is_uninterrupted_to_the_bit(
+    library: Library, tmp_path: Path, stops: list[int], checkpoint: str
+) -> None:
+    stage = tiny.train_stage(library, mixed(library), steps=24, checkpoint=checkpoint)
     straight = trained(tmp_path / "straight", stage)
     done = 0
     for at in stops:
