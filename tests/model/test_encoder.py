@@ -98,7 +98,9 @@ def test_reads_what_hugging_face_saves(architecture: str, padded: torch.Tensor, 
     torch.testing.assert_close(encoder(padded[MASK], STARTS), reference[MASK], rtol=1e-5, atol=1e-6)
     encoder.load_rest(tmp_path / "model.safetensors")
     assert encoder.left
-    assert not any(name.removeprefix(f"{stock.base_model_prefix}.") in encoder.model.state_dict() for name in encoder.left)
+    assert not any(
+        name.removeprefix(f"{stock.base_model_prefix}.") in encoder.model.state_dict() for name in encoder.left
+    )
 
 
 def test_same_seed_same_weights() -> None:

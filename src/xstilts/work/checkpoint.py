@@ -1,10 +1,10 @@
 """What a training leaves: its checkpoint, and on the way there the state it resumes from. Safetensors and JSON only.
 
-    checkpoint/   model.safetensors   the encoder, in Hugging Face's own names
-                  heads.safetensors   ENTRY/NAME
-                  checkpoint.json     which step it is of, how it was selected, what its heads are
-    resume/       the weights of the step it was saved at, optimizer.safetensors (MOMENT/PARAMETER), state.json,
-                  metrics.jsonl up to there, and best/ with the weights selected so far, where the recipe selects
+checkpoint/   model.safetensors   the encoder, in Hugging Face's own names
+              heads.safetensors   ENTRY/NAME
+              checkpoint.json     which step it is of, how it was selected, what its heads are
+resume/       the weights of the step it was saved at, optimizer.safetensors (MOMENT/PARAMETER), state.json,
+              metrics.jsonl up to there, and best/ with the weights selected so far, where the recipe selects
 """
 
 from __future__ import annotations

@@ -88,9 +88,7 @@ class Selection:
         features = form.features(table, task, tokenizer, inputs.limits(recipe))
         return cls(task, form, (language, split), table, features, form.majority(table, task))
 
-    def score(
-        self, encoder: Encoder, head: nn.Module, machine: Machine, tokenizer: PreTrainedTokenizerBase
-    ) -> float:
+    def score(self, encoder: Encoder, head: nn.Module, machine: Machine, tokenizer: PreTrainedTokenizerBase) -> float:
         """The task's own metric, of which more is better; NaN where it cannot be said."""
         features, tables = {self.part: self.features}, {self.part: self.table}
         outputs = infer(self.form, encoder, head, features, machine, tokenizer)

@@ -92,9 +92,7 @@ def part(name: str) -> Part:
     return language, split
 
 
-def _head(
-    spec: Mapping[str, Any], task: Task, form: Format, encoder: Encoder, folder: Path | None
-) -> nn.Module | None:
+def _head(spec: Mapping[str, Any], task: Task, form: Format, encoder: Encoder, folder: Path | None) -> nn.Module | None:
     """The trained head, which must be one for this task's labels; None where the format needs none."""
     name = spec["head"]
     if name is None:
