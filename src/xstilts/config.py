@@ -234,6 +234,7 @@ class Config:
 
 GROUPS = ("model", "inter", "regime", "target", "recipe", "world")
 SCHEMAS = {"model": Model, "inter": Inter, "regime": Regime, "target": Target, "recipe": Recipe, "world": World}
+SWEEP_NAME = r"\w[\w.+-]*"  # a file name
 #: Top-level keys that are no group: each has its type in Config.
 VALUES = tuple(f.name for f in fields(Config) if f.name not in GROUPS)
 

@@ -69,7 +69,7 @@ class Folder:
     def published(self) -> Path | None:
         """The folder of the attempt that counts, once there is one."""
         try:
-            return self.root / "attempts" / str(files.read_json(self.marker)["attempt"])
+            return self.root / "attempts" / str(_read(self.marker, "attempt")["attempt"])
         except FileNotFoundError:
             return None
 
@@ -88,30 +88,38 @@ class Folder:
         return _holder(self.claims())
 
     def beat(self) -> float:
-        """Seconds since the newest attempt last gave a sign of life; infinite when there is none."""
-        attempts = self.attempts()
-        signs = (
-            [p for p in (attempts[-1] / "progress.json", attempts[-1] / "record.json") if p.exists()]
-            if attempts
-            else []
-        )
-        return time.time() - max((p.stat().st_mtime for p in signs), default=float("-inf"))
+        """Seconds since the last sign of life: a claim, or news of the newest attempt; infinite when there is none."""
+        signs = self.claims()[-1:]
+        for attempt in self.attempts()[-1:]:
+            signs += [attempt / "progress.json", attempt / "record.json"]
+        return time.time() - max((p.stat().st_mtime for p in signs if p.exists()), default=float("-inf"))
 
     def record(self) -> dict[str, Any] | None:
         """The record of the published attempt, else of the newest one."""
         folder = self.published or next(reversed(self.attempts()), None)
-        return files.read_json(folder / "record.json") if folder and (folder / "record.json").exists() else None
+        return _read(folder / "record.json", "status") if folder and (folder / "record.json").exists() else None
 
     def progress(self) -> dict[str, Any] | None:
         attempts = self.attempts()
         path = attempts[-1] / "progress.json" if attempts else None
-        return files.read_json(path) if path and path.exists() else None
+        return _read(path, "done", "total", "text") if path and path.exists() else None
 
 
 def _holder(claims: list[Path]) -> Owner | None:
     if not claims or claims[-1].with_suffix(".released").exists():
         return None
-    return files.read_json(claims[-1])
+    return _read(claims[-1], "launcher")
+
+
+def _read(path: Path, *keys: str) -> dict[str, Any]:
+    """One of the store's own JSON files, which has `keys`. Raises `DataError` naming the file."""
+    try:
+        value = files.read_json(path)
+    except ValueError as error:
+        raise DataError(path, f"is not JSON ({error}): it was damaged or edited; restore it, or delete it") from None
+    if not isinstance(value, dict) or not all(key in value for key in keys):
+        raise DataError(path, f"lacks {', '.join(keys)}: it was damaged or edited; restore it, or delete it")
+    return value
 
 
 def _numbered(parent: Path, suffix: str = "") -> list[Path]:
@@ -134,14 +142,12 @@ class Store:
     read: list[Path] = field(default_factory=list)
 
     def folder(self, stage_id: str) -> Folder:
-        """Of a stage: where it is done if it is done anywhere, else in this store."""
+        """Of a stage: where it is done if it is done anywhere, with weights rather than without; else in this store."""
         own = Folder(self.root / "stages" / stage_id)
-        if not own.marker.exists():
-            for other in self.read:
-                there = Folder(other / "stages" / stage_id)
-                if there.marker.exists():
-                    return there
-        return own
+        if not self.read:
+            return own
+        done = [f for f in (own, *(Folder(s / "stages" / stage_id) for s in self.read)) if f.marker.exists()]
+        return next((f for f in done if not f.evicted), done[0] if done else own)
 
     def stages(self) -> Iterator[Folder]:
         """Every stage of this store, done or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +16,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from xstilts.config import GROUPS, VALUES, Config, explain, schema_name
+from xstilts.config import GROUPS, SWEEP_NAME, VALUES, Config, explain, schema_name
 from xstilts.errors import UserError, choices
 from xstilts.sweep.compose import compose, loader
 
 _TOP = sorted({*GROUPS, *VALUES, "from", "experiment"} - {"start"})
+_TEXTS = ("sweep", "library", "store.path")
 #: Options of Hydra's that would bring another configuration than `conf/`.
 _FOREIGN = ("config_path", "config_name", "config_dir", "experimental_rerun")
 
@@ -35,7 +37,7 @@ def check(arguments: Sequence[str]) -> list[str]:
     base = compose(found, [c for c in checked if not c.startswith("hydra.")], mode=RunMode.MULTIRUN)
     _composed(base, found)
     _hydra([c for c in checked if c.startswith("hydra.")], base)
-    compose(found, checked, mode=RunMode.MULTIRUN)
+    _workstation(compose(found, checked, mode=RunMode.MULTIRUN).hydra.launcher)
     return [*(a for a in arguments if a not in options.overrides), *checked]
 
 
@@ -130,10 +132,20 @@ def _value(override: Override, line: str) -> str:
         if sweeps and "${" in str(value):
             raise UserError(f"{line}: a cell's keys cannot refer to each other; write the value itself")
         _typed(schema, key, value)
+    if key in _TEXTS and value is not None:
+        line = _text(key, line)
     if key == "seed" and not override.is_sweep_override():
         line = f"seed={','.join(map(str, values))}"
     # A recipe need not mention every key of the schema, and Hydra overrides only what it finds: `++` adds as well.
     return f"++{line}" if head in GROUPS else line
+
+
+def _text(key: str, line: str) -> str:
+    """A name or path as it was typed, even when it looks like a number: a sweep may be called 2024."""
+    text = line.partition("=")[2].strip("'\"")
+    if key == "sweep" and not re.fullmatch(SWEEP_NAME, text):
+        raise UserError(f"{line}: a name is letters, digits and . _ + - after the first, such as sweep=first-try")
+    return line if "'" in line or '"' in line or "${" in line else f"{key}='{text}'"
 
 
 def _typed(schema: DictConfig, key: str, value: Any) -> None:
@@ -180,6 +192,15 @@ def _hydra(lines: Sequence[str], base: DictConfig) -> None:
             raise UserError(f"unknown key {parent!r}; {choices(parent.split('.')[1], map(str, base.hydra))}")
         if last not in above:
             raise UserError(f"unknown key {key!r}; {choices(last, map(str, above))}")
+
+
+def _workstation(launcher: DictConfig) -> None:
+    """The keys of hydra/launcher=workstation, which has no schema of Hydra's."""
+    if launcher.get("_target_") == "hydra_plugins.xstilts.launcher.WorkstationLauncher":
+        for key, least in {"workers": 1, "tries": 0}.items():
+            value = launcher[key]
+            if not (isinstance(value, int) and value >= least) and not (value is None and key == "workers"):
+                raise UserError(f"hydra.launcher.{key}={value}: a whole number from {least} is needed")
 
 
 __all__ = ["as_text", "check", "loader"]

@@ -180,10 +180,12 @@ class Command:
         return 0
 
     def clean(self) -> int:
+        weights = retention.evict_recorded(self.store, Keep[str(self.base.keep)].name)
         freed, removed = retention.clean(self.store)
         for path in removed:
             self._say(path)
         self._say(f"removed {len(removed)} leftovers, {describe.size(freed)}")
+        self._say(f"and weights that keep={self.base.keep} does not keep, {describe.size(weights)}")
         return 0
 
     # ----------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,49 +13,48 @@ from xstilts.sweep.plan import Plan
 
 
 def evict(plan: Plan) -> int:
-    """Delete the weights that `keep=` does not keep and that everything in the plan has used. Returns bytes freed.
+    """Delete the weights that `keep=` does not keep and that everything recorded has used. Returns bytes freed.
 
     A later sweep that needs them trains them again: same id, same result at equal numerics.
     """
-    if plan.keep == "all":
-        return 0
-    done = plan.done()
-    freed = 0
+    uses = _uses(plan.store)
     for stage in plan.stages.values():
-        children = plan.children.get(stage.id, [])
-        if stage.kind != "train" or stage.id not in done or not children or not done.issuperset(children):
-            continue
-        if plan.keep == "inter" and any(plan.stages[c].kind == "train" for c in children):
-            continue
-        folder = Folder(plan.store.root / "stages" / stage.id)  # never of another's store
-        if folder.published and not _needed_elsewhere(plan, stage.id):
-            freed += files.remove(folder.published / "checkpoint")
-    return freed
-
-
-def _needed_elsewhere(plan: Plan, stage: str) -> bool:
-    """Whether another sweep of this store still has to start something from it."""
-    from xstilts.sweep import sweeps
-
-    for sweep in sweeps.all_(plan.store):
-        for name, about in sweep.stages.items():
-            if stage in about["upstream"].values() and not plan.store.done(name):
-                return True
-    return False
+        for upstream in stage.upstream.values():
+            uses[upstream][stage.id] = stage.kind
+    return sum(_evict(plan.store, stage, uses[stage], plan.keep) for stage in plan.stages if stage in uses)
 
 
 def evict_upstream(store: Store, folder: Folder, keep: str) -> int:
     """After a stage is done, with no plan at hand: the weights it started from, once no sweep needs them any more."""
+    uses = _uses(store)
+    return sum(_evict(store, stage, uses[stage], keep) for stage in Stage.load(folder.spec).upstream.values())
+
+
+def evict_recorded(store: Store, keep: str) -> int:
+    """Of every sweep of the store."""
+    return sum(_evict(store, stage, users, keep) for stage, users in _uses(store).items())
+
+
+def _uses(store: Store) -> defaultdict[str, dict[str, str]]:
+    """Stage -> the stages that start from it in any sweep of the store, with their kinds."""
     from xstilts.sweep import sweeps
 
-    freed = 0
-    for upstream in Stage.load(folder.spec).upstream.values():
-        children = {n: a for s in sweeps.all_(store) for n, a in s.stages.items() if upstream in a["upstream"].values()}
-        wanted = keep == "all" or (keep == "inter" and any(a["kind"] == "train" for a in children.values()))
-        home = Folder(store.root / "stages" / upstream)  # never of another's store
-        if not wanted and home.published and all(store.done(child) for child in children):
-            freed += files.remove(home.published / "checkpoint")
-    return freed
+    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for sweep in sweeps.all_(store):
+        for name, about in sweep.stages.items():
+            for upstream in about["upstream"].values():
+                found[upstream][name] = about["kind"]
+    return found
+
+
+def _evict(store: Store, stage: str, users: dict[str, str], keep: str) -> int:
+    """Delete the weights of a stage once all its users are done, if `keep` lets them go."""
+    if keep == "all" or (keep == "inter" and "train" in users.values()):
+        return 0
+    home = Folder(store.root / "stages" / stage)  # never of another's store
+    if home.published is None or not all(store.done(user) for user in users):
+        return 0
+    return files.remove(home.published / "checkpoint")
 
 
 def clean(store: Store) -> tuple[int, list[str]]:

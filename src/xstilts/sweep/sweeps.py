@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from xstilts import files, owner
+from xstilts.config import SWEEP_NAME
 from xstilts.errors import DataError, UserError, choices
 from xstilts.stage import digest
 from xstilts.store import Store
@@ -46,10 +49,22 @@ class Sweep:
 
 
 def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """JSON that YAML reads as the same: it allows fewer characters to stand for themselves."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Takes JSON's 5e-05 for a number, which YAML 1.1 does not."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"-?\d+(\.\d+)?[eE][-+]?\d+$"), list("-0123456789"))
 
 
 def place(store: Store, name: str) -> Path:
+    """The file of a sweep. Raises `UserError` for a name that is no file name."""
+    if not re.fullmatch(SWEEP_NAME, name):
+        raise UserError(f"sweep={name}: a name is letters, digits and . _ + - after the first, such as sweep=first-try")
     return store.root / "sweeps" / f"{name}.yaml"
 
 
@@ -66,9 +81,11 @@ def load(store: Store, name: str) -> Sweep:
         )
         raise UserError(f"the store {store.root} has no sweep {name!r}; {hint}")
     try:
-        return Sweep(**yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (yaml.YAMLError, TypeError) as error:
-        raise DataError(path, f"not a record of a sweep ({str(error).splitlines()[0]})") from None
+        return Sweep(**yaml.load(path.read_bytes(), Loader=_Loader))
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise DataError(
+            path, f"not a record of a sweep ({' '.join(str(error).split())}); restore or delete it"
+        ) from None
 
 
 def all_(store: Store) -> list[Sweep]:
@@ -77,8 +94,11 @@ def all_(store: Store) -> list[Sweep]:
 
 def pretraining(seen: str | dict[str, float]) -> dict[str, float]:
     """GiB of pretraining text by language: a table itself, or the name of one in `conf/seen`."""
-    if isinstance(seen, dict):
-        return {code: size for code, size in seen.items() if size}
+    return {code: size for code, size in seen.items() if size} if isinstance(seen, dict) else _table(seen)
+
+
+@cache
+def _table(seen: str) -> dict[str, float]:
     path = CONF / "seen" / f"{seen}.yaml"
     if not path.is_file():
         raise UserError(f"seen: no table {seen!r}; {choices(seen, [p.stem for p in path.parent.glob('*.yaml')])}")
@@ -113,6 +133,7 @@ def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
         s: {"kind": g.kind, "upstream": g.upstream, **{k: g.about[k] for k in ("label", "model", "parameters")}}
         for s, g in plan.stages.items()
     }
-    name = name or digest([[c[k] for k in (*plan.cells[0].names, "world")] for c in cells])[:8]
+    if name is None:
+        name = digest([[*one.names.values(), one.choices["world"].label] for one in plan.cells])[:8]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Sweep(name, now, owner.user(), command, cells, stages, seen)
