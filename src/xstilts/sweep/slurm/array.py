@@ -70,6 +70,13 @@ class Arrays:
             self.room -= 1
         return number
 
+    def nodes(self, calls: Sequence[Callable[[], Any]], shape: dict[str, Any]) -> list[str]:
+        """Submit jobs that find their stages themselves, held. Returns their ids; raises `Full`."""
+        numbers = self._sbatch(calls, shape)
+        self.entry.arrays.append(numbers[0].split("_")[0])
+        self.entry.save()
+        return numbers
+
     def drop(self, name: str) -> None:
         """Take a stage's job back."""
         queue.cancel([self.jobs.pop(name)])

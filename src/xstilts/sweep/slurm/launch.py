@@ -11,7 +11,7 @@ from xstilts.errors import UserError
 from xstilts.sweep import screen
 from xstilts.sweep.outcome import Outcome
 from xstilts.sweep.plan import Plan
-from xstilts.sweep.slurm import queue
+from xstilts.sweep.slurm import pool, queue
 from xstilts.sweep.slurm.resources import Settings
 from xstilts.sweep.slurm.submit import Driver, Submitted
 from xstilts.sweep.sweeps import Sweep
@@ -23,8 +23,13 @@ def execute(plan: Plan, sweep: Sweep, keys: dict[str, Any]) -> Outcome:
         raise UserError("hydra/launcher=slurm: there is no sbatch here; log in to the cluster, or leave it out")
     settings = Settings(keys)
     settings.check()
-    found = Driver(plan, sweep, settings).submit()
-    tell(plan, sweep, found)
+    pooled = str(getattr(keys["mode"], "name", keys["mode"])) == "pool"
+    if pooled:
+        found = pool.submit(plan, sweep, settings)
+        _tell_nodes(found, len(pool.live(plan.store, sweep.name)))
+    else:
+        found = Driver(plan, sweep, settings).submit()
+        tell(plan, sweep, found)
     return Outcome(queued=True)
 
 
@@ -52,3 +57,11 @@ def tell(plan: Plan, sweep: Sweep, found: Submitted) -> None:
         f"do=status sweep={sweep.name} shows how far they are",
         markup=False,
     )
+
+
+def _tell_nodes(found: Submitted, live: int) -> None:
+    console = screen.console()
+    for line in found.repaired:
+        console.print(line, markup=False)
+    jobs = f" ({', '.join(found.nodes)})" if found.nodes else ""
+    console.print(f"{len(found.nodes)} nodes asked for{jobs}, {live} queued or running", markup=False)

@@ -29,6 +29,11 @@ class Settings:
     def common(self) -> dict[str, Any]:
         return {key: value for key, value in self.keys.items() if key not in OURS and value is not None}
 
+    @property
+    def tries(self) -> int:
+        """How often a job may go back to the queue."""
+        return int(self.keys["max_num_timeout"])
+
     def shape(self, stage: Stage) -> dict[str, Any]:
         """What submitit is asked for. Raises `UserError` on a key that no job has."""
         found = self.common

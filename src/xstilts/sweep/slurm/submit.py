@@ -36,6 +36,7 @@ class Submitted:
     theirs: dict[str, str] = field(default_factory=dict)  # stage -> id of the job, queued before, that does it
     left: dict[str, str] = field(default_factory=dict)  # stage -> why it could not be submitted
     repaired: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)  # ids of whole-node jobs
     next: str | None = None  # id of the job that submits what the queue had no room for
 
 
@@ -154,8 +155,8 @@ class Driver:
 
     def _job(self, name: str) -> StageJob:
         read = tuple(map(str, self.store.read))
-        tries = int(self.settings.keys["max_num_timeout"])
-        return StageJob(str(self._folder(name).root), int(self.claims[name].path.stem), read, self.plan.keep, tries)
+        claim, keep, tries = int(self.claims[name].path.stem), self.plan.keep, self.settings.tries
+        return StageJob(str(self._folder(name).root), claim, read, keep, tries)
 
     def _numerics(self) -> dict[str, Any]:
         return next(iter(self.plan.stages.values())).numerics

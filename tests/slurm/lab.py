@@ -1,0 +1,109 @@
+"""One store, the cluster it is worked on with, and what a test asks of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    *("world=toy", "world.sizes.train=32", "world.sizes.test=16", "world.sizes.dev=16", "world.sizes.selection=16"),
+    *("recipe=smoke", "recipe.common.steps=2", "recipe.pretrain.steps=2"),
+]
+SLURM = [
+    *("hydra/launcher=slurm", "hydra.launcher.partition=main", "hydra.launcher.gpus_per_node=0"),
+    *("hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=2"),
+]
+PAIR = ["model=base", "inter=none", "target=tatoeba"]  # two stages, one after the other
+
+
+@dataclass
+class Lab:
+    """One store, and the cluster it is worked on with."""
+
+    cluster: Cluster
+    store: Path
+    library: Path
+
+    def launch(self, *typed: str, slurm: bool = True, wait: bool = True, **environment: str) -> Any:
+        """`python launch.py -m ...` on the tiny world; its process, which has ended unless `wait` is false."""
+        command = [sys.executable, str(ROOT / "launch.py"), "-m", *TINY, *(SLURM if slurm else []), *typed]
+        command += [f"store={self.store}", f"library={self.library}"]
+        process = subprocess.Popen(
+            command,
+            cwd=self.store.parent,
+            env={**os.environ, **self.cluster.environment, "OMP_NUM_THREADS": "1", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if wait:
+            output, _ = process.communicate(timeout=180)
+            process.output = output  # type: ignore[attr-defined]
+        return process
+
+    def submit(self, *typed: str) -> str:
+        """Launch, which must go well; what it printed."""
+        done = self.launch(*typed)
+        assert done.returncode == 0, done.output
+        return done.output
+
+    def queue(self, *options: str) -> list[str]:
+        """Ids of the jobs in the queue, elements one by one."""
+        return self.cluster.run("squeue", "-h", "-r", "-o", "%i", *options).split()
+
+    def state(self, job: str) -> str:
+        return self.cluster.run("squeue", "-h", "-t", "all", "-r", "-j", job, "-o", "%T", check=False).strip()
+
+    def node(self, job: str) -> str:
+        return self.cluster.run("squeue", "-h", "-r", "-j", job, "-o", "%N").strip()
+
+    def until(self, over: Callable[[], Any], seconds: float = 120.0, what: str = "it") -> Any:
+        end = time.monotonic() + seconds
+        while not (found := over()):
+            if time.monotonic() > end:
+                jobs = self.cluster.run("squeue", "-r", "-o", "%i %j %T %r %S")
+                pytest.fail(f"waited {seconds:.0f} s for {what}, in vain; the queue:\n{jobs}\n{self.said()}")
+            time.sleep(0.5)
+        return found
+
+    def drained(self, seconds: float = 400.0) -> None:
+        self.until(lambda: not self.queue(), seconds, "the end of all jobs")
+
+    def stages(self) -> list[Path]:
+        return sorted((self.store / "stages").glob("*-*"))
+
+    def stage(self, kind: str) -> Path:
+        (found,) = [s for s in self.stages() if s.name.startswith(kind)]
+        return found
+
+    def job(self, stage: Path) -> str:
+        claims = sorted(stage.glob("claims/*.json"), key=lambda p: int(p.stem))
+        return json.loads(claims[-1].read_bytes())["job"]
+
+    def steps(self, stage: Path) -> int:
+        """How far the newest attempt is."""
+        attempts = sorted(stage.glob("attempts/*"), key=lambda p: int(p.name))
+        path = attempts[-1] / "progress.json" if attempts else None
+        return json.loads(path.read_bytes())["done"] if path and path.exists() else 0
+
+    def done(self) -> bool:
+        return bool(self.stages()) and all((s / "done.json").exists() for s in self.stages())
+
+    def attempts(self) -> dict[str, int]:
+        return {s.name: len(list(s.glob("attempts/*"))) for s in self.stages()}
+
+    def said(self) -> str:
+        """What the jobs printed, for the report of a failed test."""
+        logs = [*self.store.glob("slurm/*/*.out"), *self.store.glob("slurm/*/*.err")]
+        return "\n".join(f"--- {p}\n{p.read_text()[-1500:]}" for p in sorted(logs))
