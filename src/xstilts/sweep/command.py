@@ -22,6 +22,7 @@ from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention,
 from xstilts.sweep.grid import Grid
 from xstilts.sweep.outcome import Outcome
 from xstilts.sweep.plan import Plan, Planner
+from xstilts.sweep.slurm import cancel as jobs
 from xstilts.sweep.sweeps import Sweep
 
 #: What is typed with do=retry for itself, and what may be changed of the sweep it runs: nothing that decides a result.
@@ -148,6 +149,9 @@ class Command:
         """Ask the processes that work for this sweep to have its stages saved, and to stop."""
         sweep, here = self._sweep(), socket.gethostname()
         working = running.working(self.store, sweep.name)
+        told = jobs.cancel(self.store, sweep)
+        for line in told:
+            self._say(line)
         for who in working:
             if who["host"] != here:
                 self._say(f"{owner.describe(who)} works for it too: give do=cancel there")
@@ -159,7 +163,7 @@ class Command:
             except PermissionError:
                 raise UserError(f"only {who['user']} can stop {owner.describe(who)}") from None
             self._say(f"asked {owner.describe(who)} to save the running stages of sweep {sweep.name} and stop")
-        if not working:
+        if not working and not told:
             self._say(f"nothing is running for sweep {sweep.name}")
         return 0
 

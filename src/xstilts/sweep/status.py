@@ -17,7 +17,7 @@ from xstilts.store import Store
 from xstilts.sweep import sweeps
 from xstilts.sweep.sweeps import Sweep
 
-STATES = ("done", "running", "failed", "interrupted", "blocked", "waiting")
+STATES = ("done", "running", "queued", "failed", "interrupted", "blocked", "waiting")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class State:
 def states(store: Store, sweep: Sweep) -> dict[str, State]:
     """Of every stage of a sweep. A stage is blocked when something it starts from has failed."""
     found: dict[str, State] = {}
+    dead: dict[str, dict[str, Any]] = {}
     for name in _ordered(sweep):
-        found[name] = _state(store, name)
+        found[name] = _state(store, name, dead)
         if found[name].name != "waiting":
             continue
         for upstream in sweep.stages[name]["upstream"].values():
@@ -41,6 +42,9 @@ def states(store: Store, sweep: Sweep) -> dict[str, State]:
             if above and above.name in ("failed", "blocked"):
                 cause = above.text if above.name == "blocked" else sweep.stages[upstream]["label"]
                 found[name] = State("blocked", cause)
+    for name, how in _ended(dead).items():
+        if found[name].name in ("interrupted", "waiting"):
+            found[name] = State("interrupted", how, found[name].log)
     return found
 
 
@@ -49,7 +53,26 @@ def _ordered(sweep: Sweep) -> list[str]:
     return list(sweep.stages)
 
 
-def _state(store: Store, name: str) -> State:
+def _ended(dead: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """How the jobs of a cluster that hold a claim have ended."""
+    if not any(holder["launcher"] == "slurm" for holder in dead.values()):
+        return {}
+    from xstilts.sweep.slurm import states
+
+    return states.ended(dead)
+
+
+def _queued(holder: dict[str, Any]) -> str | None:
+    """Why the job of a living owner does not run yet; None when it runs."""
+    if holder["launcher"] != "slurm":
+        return None
+    from xstilts.sweep.slurm import states
+
+    return states.waiting(holder)
+
+
+def _state(store: Store, name: str, dead: dict[str, dict[str, Any]]) -> State:
+    """From the store, and its owner's launcher. Owners that died are added to `dead`."""
     folder = store.folder(name)
     if folder.marker.exists():
         return State("done")
@@ -57,7 +80,12 @@ def _state(store: Store, name: str) -> State:
     log = str(attempts[-1] / "log.txt") if attempts else ""
     holder = folder.owner()
     if holder is not None and owner.alive(holder, folder.beat()):
+        waits = _queued(holder)
+        if waits is not None:
+            return State("queued", waits, log)
         return State("running", _progress(folder.progress(), folder.record()), log)
+    if holder is not None:
+        dead[name] = holder
     record = folder.record()
     if record is None:
         return State("waiting")
@@ -95,7 +123,7 @@ def show(store: Store, sweep: Sweep, console: Console) -> None:
     """One sweep: the grid of cells, then what runs and what failed."""
     found = states(store, sweep)
     console.print(_grid(sweep, found))
-    for name in ("running", "failed", "interrupted"):
+    for name in ("running", "queued", "failed", "interrupted"):
         rows = [(s, state) for s, state in found.items() if state.name == name]
         if not rows:
             continue
@@ -127,7 +155,7 @@ def _grid(sweep: Sweep, found: dict[str, State]) -> Table:
 
 
 def _worst(names: list[str]) -> str:
-    for name in ("failed", "blocked", "running", "interrupted", "waiting"):
+    for name in ("failed", "blocked", "running", "interrupted", "queued", "waiting"):
         if name in names:
             return name
     return "done"
