@@ -7,12 +7,12 @@ Nothing here decides anything: cells and plans read these classes, and only them
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from xstilts.errors import UserError, choices
 
@@ -244,7 +244,7 @@ def typed(group: str, values: Any, name: str) -> Any:
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(SCHEMAS[group]), values))
     except OmegaConfBaseException as error:
-        raise UserError(f"{group}={name}: {explain(error, SCHEMAS[group])}") from None
+        raise UserError(f"{group}={name}: {explain(error)}") from None
 
 
 def schema_name(key: str) -> str:
@@ -252,29 +252,18 @@ def schema_name(key: str) -> str:
     return "start" if key == "from" else key
 
 
-def explain(error: OmegaConfBaseException, schema: Any) -> str:
-    """OmegaConf's complaint in one line a person can act on."""
-    key = getattr(error, "full_key", None) or getattr(error, "key", None)
+def explain(error: OmegaConfBaseException, where: str = "") -> str:
+    """OmegaConf's complaint in one line a person can act on; `where` names the key when it does not."""
+    key = getattr(error, "full_key", None) or where
     key = "from" if key == "start" else key
     text = str(error).splitlines()[0]
     if choice := re.match(r"Invalid value '(.*)', expected one of \[(.*)\]", text):
         return f"{key}={choice[1]}: no such choice; {choices(choice[1], choice[2].split(', '))}"
     if "valid bool" in text:
         return f"{key}: {text[0].lower()}{text[1:]}; valid choices: true, false"
-    if "not in" in text and key is not None:
-        parent, _, last = str(key).rpartition(".")
-        known = _keys_at(schema, parent)
-        return f"unknown key {key!r}; {choices(last, known)}" if known else f"unknown key {key!r}"
+    if isinstance(error, ConfigKeyError):
+        known = [f.name for f in fields(error.object_type)] if is_dataclass(error.object_type) else []
+        return f"unknown key {key!r}" + (f"; {choices(str(key).split('.')[-1], known)}" if known else "")
     if "issing mandatory" in text:
         return f"the key {key!r} has no value"
     return f"{key}: {text[0].lower()}{text[1:]}"
-
-
-def _keys_at(schema: Any, path: str) -> list[str]:
-    """The keys a schema knows at a dotted path; empty where any key may stand."""
-    node = OmegaConf.structured(schema)
-    for part in filter(None, path.split(".")):
-        node = node.get(part) if part in node else None
-        if node is None:
-            return []
-    return [str(k) for k in node] if OmegaConf.is_dict(node) else []

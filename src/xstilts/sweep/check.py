@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -16,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from xstilts import task
 from xstilts.config import GROUPS, SWEEP_NAME, VALUES, Config, explain, schema_name
 from xstilts.errors import UserError, choices
 from xstilts.sweep.compose import compose, loader
@@ -52,6 +55,8 @@ def _checked(lines: Sequence[str], found: ConfigLoader) -> list[str]:
         if key in checked:
             raise UserError(f"{key} is given twice, as {checked[key].removeprefix('++')} and {line}; say it once")
         line = line.removeprefix("++")
+        if line == "experiment=null":
+            continue  # what it is without saying
         if key in GROUPS or key == "experiment" or key.startswith("hydra/"):
             checked[key] = _group(override, line, found)
         elif key.startswith("hydra."):
@@ -66,7 +71,7 @@ def _parse(line: str, found: ConfigLoader) -> Override:
         verbs = ", ".join(f"do={name}" for name in ("plan", "run", "status"))
         raise UserError(f"{line!r} is not KEY=VALUE, such as model=base,large or {verbs}")
     try:
-        return OverridesParser.create(config_loader=found).parse_override(line)
+        return OverridesParser.create(config_loader=found).parse_overrides([line])[0]
     except HydraException:
         raise UserError(
             f"{line!r} cannot be read; values with spaces or commas need quotes, as key='\"a, b\"'"
@@ -83,15 +88,13 @@ def _group(override: Override, line: str, found: ConfigLoader) -> str:
         raise UserError(f"{line}: every verb is answered by our own sweeper; choose who runs cells with hydra/launcher")
     names = _values(override)
     for name in names:
-        if name is None and group == "experiment":
-            continue
         if str(name) not in valid:
             raise UserError(f"{group}={'null' if name is None else name}: no such choice; {choices(str(name), valid)}")
     if not names:
         raise UserError(f"{line}: no choice given; {choices('', valid)}")
     if group not in GROUPS and len(names) > 1:
         raise UserError(f"{group} takes one value, not a list: {', '.join((*GROUPS, 'seed'))} can be swept")
-    return f"{group}={','.join('null' if n is None else str(n) for n in names)}"
+    return f"{group}={','.join(map(str, names))}"
 
 
 def _hydra_groups(found: ConfigLoader) -> list[str]:
@@ -122,13 +125,15 @@ def _value(override: Override, line: str) -> str:
         raise UserError(
             f"{key} takes one value, not a list: {', '.join((*GROUPS, 'seed'))} and keys below can be swept"
         )
+    if key.startswith(("recipe.formats.", "recipe.tasks.")):
+        _section(key)
     values = _values(override) if override.is_sweep_override() or key == "seed" else [override.value()]
     if not values:
         raise UserError(f"{line}: no value given")
     schema = OmegaConf.structured(Config)
     for value in values:
         if value == "":
-            raise UserError(f"{line}: no value given; {key}=null is how to say none")
+            raise UserError(f"{line}: no value given")
         if sweeps and "${" in str(value):
             raise UserError(f"{line}: a cell's keys cannot refer to each other; write the value itself")
         _typed(schema, key, value)
@@ -138,6 +143,26 @@ def _value(override: Override, line: str) -> str:
         line = f"seed={','.join(map(str, values))}"
     # A recipe need not mention every key of the schema, and Hydra overrides only what it finds: `++` adds as well.
     return f"++{line}" if head in GROUPS else line
+
+
+def _section(key: str) -> None:
+    """A recipe's section for one format or one mixture entry applies to something."""
+    name = key.split(".")[2]
+    if key.startswith("recipe.formats."):
+        known = {task.load(name).format for name in task.names()}
+    else:
+        files = [path for group in ("inter", "target", "regime") for path in (task.CONF / group).glob("*.yaml")]
+        known = {entry for path in files for entry in _entries(yaml.safe_load(path.read_text(encoding="utf-8")))}
+    if name not in known:
+        raise UserError(f"unknown key {key!r}; {choices(name, known)}")
+
+
+def _entries(node: Any) -> Iterator[str]:
+    """The names of the mixture entries in a file."""
+    if isinstance(node, dict) and "tasks" in node:
+        yield node["name"]
+    for below in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _entries(below)
 
 
 def _text(key: str, line: str) -> str:
@@ -150,12 +175,15 @@ def _text(key: str, line: str) -> str:
 
 def _typed(schema: DictConfig, key: str, value: Any) -> None:
     """Whether a key of the schema exists and takes this value; `schema` is changed."""
+    nested = value
+    for part in reversed(schema_name(key).split(".")):
+        nested = {part: nested}
     try:
-        OmegaConf.update(schema, schema_name(key), value)
+        schema.merge_with(nested)
         if key.startswith("numerics"):
             OmegaConf.to_object(schema.numerics)
     except OmegaConfBaseException as error:
-        raise UserError(explain(error, Config)) from None
+        raise UserError(explain(error, key)) from None
 
 
 def _composed(base: DictConfig, found: ConfigLoader) -> None:
@@ -167,6 +195,9 @@ def _composed(base: DictConfig, found: ConfigLoader) -> None:
     for key in base:
         if key not in (*GROUPS, "experiment", "hydra"):
             _typed(schema, str(key), base[key])
+    for place in base.store.read:
+        if not Path(place).is_dir():
+            raise UserError(f"store.read: {place} is no folder, so there is nothing to read")
     params = base.hydra.sweeper.get("params") or {}
     name = base.hydra.runtime.choices.get("experiment")
     try:
