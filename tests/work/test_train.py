@@ -121,6 +121,8 @@ def test_initialised_from_an_earlier_stage_with_fresh_heads(library: Library, tm
     before, after = weights(first), weights(second)
     assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("topic/"))
     assert not torch.equal(before["topic/dense.weight"], after["topic/dense.weight"])
+    assert (second.notes["encoder"], second.notes["fresh_heads"]) == (first.stage.id, ["topic"])
+    assert first.notes["encoder"] == "random"
 
 
 def test_pretrained_weights_and_their_language_model_head_are_used(library: Library, tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ def run(attempt: Attempt) -> None:
     encoder.check(len(tokenizer), recipe["max_length"])
     torch.manual_seed(seed)
     heads = {entry.name: entry.form.head(entry.task, encoder) for entry in entries}
-    print(f"encoder: {init or 'pretrained'}; fresh heads: {', '.join(heads)}; {mixture.steps} steps")
+    origin = stage.upstream.get("init") or ("pretrained" if stage.spec["model"]["weights"] else "random")
+    print(f"encoder: {origin}; fresh heads: {', '.join(heads)}; {mixture.steps} steps")
+    attempt.note(encoder=origin, fresh_heads=list(heads))
     trained = Trained(encoder, heads).to(machine.device).train()
     adamw = optimizer.build(trained, recipe)
     broken = torch.zeros((), device=machine.device)  # see optimizer.step
