@@ -39,11 +39,10 @@ class PoolJob:
         for number in (signal.SIGUSR1, signal.SIGUSR2):  # the scheduler hears TERM
             signal.signal(number, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         store = Store(Path(self.store), [Path(p) for p in self.read])
-        sweep = sweeps.load(store, self.sweep)
-        plan = frozen(store, sweep, self.keep)
+        plan = frozen(store, sweeps.load(store, self.sweep), self.keep)
         if not plan.needed():
             return
-        outcome = workstation.execute(plan, sweep, workers=_workers(plan), tries=1)
+        outcome = workstation.run(plan, plan.needed(), _workers(plan), tries=1)
         if outcome.stopped:
             hand_over(self.tries)
             raise RuntimeError("stopped before everything was done")
