@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xstilts.data.toy.languages import LANGUAGES, Language, seen
+from xstilts.data.toy.languages import BY_CODE, LANGUAGES, Language, seen
 
 if TYPE_CHECKING:
     from xstilts.data.library import Library
@@ -31,7 +31,7 @@ __all__ = ["LANGUAGES", "SIZES", "Language", "fill", "localised", "seen"]
 SIZES = {"train": 2000, "selection": 200, "dev": 100, "test": 200}
 #: toy languages in the place of those that published intermediate data was translated into: two tiers, both orders
 STAND_INS = {"de": "qhm", "ru": "qhf", "sw": "qlm"}
-_TRANSLATABLE = {"classification", "choice", "span"}
+_TRANSLATABLE = {"classification", "choice", "span", "tagging"}  # tags follow their words
 POOL = 240  # persons that Mewsli-X's queries may mean
 #: formats in which English is the other side of every item
 _PAIRED = {"nearest", "mining"}
@@ -43,14 +43,21 @@ def localised(task: Task, sizes: dict[str, int] | None = None) -> Task:
     options = dict(task.options)
     if options.get("normalisation") == "mlqa":
         options["normalisation"] = "squad"  # MLQA's articles are those of real languages
-    translated = list(STAND_INS.values()) if task.format in _TRANSLATABLE else []
-    here = replace(task, languages=codes if task.languages else [], options=options, translated=translated)
+    here = replace(task, languages=codes if task.languages else [], options=options)
     return replace(here, counts={part: rows(task, part, sizes) for part in here.parts})
 
 
-def stand_in(code: str) -> str:
-    """The toy language in the place of a real one; any other code is its own."""
-    return STAND_INS.get(code, code)
+def stand_in(task: Task, code: str) -> str:
+    """The toy language in the place of a real one that a task is trained on in; any other code is its own.
+
+    The toy world's multilingual corpus has all languages in its one part.
+    """
+    return "en" if task.format == "mlm" else STAND_INS.get(code, code)
+
+
+def translates(task: Task) -> bool:
+    """Whether there is such a translation of a task's training part."""
+    return task.format in _TRANSLATABLE and task.name.removeprefix(f"{task.base}.") in BY_CODE
 
 
 def rows(task: Task, part: str, sizes: dict[str, int] | None = None) -> int:
@@ -83,10 +90,11 @@ def parts(task: Task, world: dict[str, Any]) -> Iterator[tuple[str, list[dict[st
     from xstilts.data.toy.tasks.part import Part
 
     generator = import_module(f"xstilts.data.toy.tasks.{task.format}")
+    original = replace(task, name=task.base)  # a translation has its items
     shared: dict[str, Any] = {}  # items of a split that every language has
     for name in task.parts:
         code, split = name.split("/")
-        part = Part(task, code, split, _items(split, world.get("sizes")), int(world.get("seed", 0)))
+        part = Part(original, code, split, _items(split, world.get("sizes")), int(world.get("seed", 0)))
         items = shared[split] if split in shared and not part.independent else generator.items(part)
         shared[split] = items
         yield name, [{"id": f"{number}", **generator.row(item, part)} for number, item in enumerate(items)]

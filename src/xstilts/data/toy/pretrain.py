@@ -28,7 +28,7 @@ from xstilts.task import Task
 
 DOCUMENTS = {"train": 64000, "selection": 400}
 #: by size: the peak learning rate; smaller models stand larger ones
-RATES = {"base": 3e-3, "large": 2e-3, "xl": 2e-3}
+RATES = {"base": 5e-3, "large": 3e-3, "xl": 2e-3}
 STEPS = 4000
 RECIPE: dict[str, Any] = {
     "warmup": 0.05,
