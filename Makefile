@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint type format bench clean
+.PHONY: help demo test slurm-up slurm-down test-slurm lint type format bench clean
 help: ## this menu
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xstilts needs Python 3.11 or newer; make PYTHON=python3.12 ...")'
@@ -18,7 +18,17 @@ demo: $(READY) ## a synthetic world end to end, in minutes, and its table
 	$(BIN)/python launch.py experiment=demo
 
 test: $(READY) lint type ## lint, types, and the whole suite (XSTILTS_DATA=FOLDER adds the tests on real slices)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m 'not slurm'
+
+slurm-up: $(READY) ## a real Slurm cluster on this machine, for tests: as root, with Debian's packages (see docs/slurm.md)
+	$(BIN)/python tests/slurm/cluster.py up
+
+slurm-down: $(READY) ## stop it, and everything it left running
+	$(BIN)/python tests/slurm/cluster.py down
+
+test-slurm: $(READY) ## the tests on a real cluster, which is started and stopped
+	$(BIN)/python tests/slurm/cluster.py up
+	$(BIN)/python -m pytest tests/slurm; status=$$?; $(BIN)/python tests/slurm/cluster.py down; exit $$status
 
 lint: $(READY) ## ruff
 	$(BIN)/ruff check .

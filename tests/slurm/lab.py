@@ -35,9 +35,11 @@ class Lab:
     store: Path
     library: Path
 
-    def launch(self, *typed: str, slurm: bool = True, wait: bool = True, **environment: str) -> Any:
+    def launch(self, *typed: str, slurm: bool = True, wait: bool = True, m: bool = True, **environment: str) -> Any:
         """`python launch.py -m ...` on the tiny world; its process, which has ended unless `wait` is false."""
-        command = [sys.executable, str(ROOT / "launch.py"), "-m", *TINY, *(SLURM if slurm else []), *typed]
+        given = {text.split("=", 1)[0] for text in typed}
+        usual = [text for text in [*TINY, *(SLURM if slurm else [])] if text.split("=", 1)[0] not in given]
+        command = [sys.executable, str(ROOT / "launch.py"), *(["-m"] if m else []), *usual, *typed]
         command += [f"store={self.store}", f"library={self.library}"]
         process = subprocess.Popen(
             command,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from lab import Lab
+from lab import PAIR, Lab
 
 GRID = ["model=base", "inter=mnli", "target=xnli,tatoeba"]
 
@@ -34,14 +34,14 @@ def test_same_values_as_the_workstation(lab: Lab) -> None:
 
 
 def test_one_cell_without_m_is_queued_too(lab: Lab) -> None:
-    said = lab.submit("model=base", "inter=none", "baseline=false", "target=tatoeba", "hydra.mode=RUN")
-    assert "2 jobs submitted" in said
+    done = lab.launch(*PAIR, m=False)
+    assert "2 jobs submitted" in done.output
     lab.drained()
     assert lab.done()
 
 
 def test_code_is_frozen_at_submission(lab: Lab) -> None:
-    lab.submit(*GRID, "hydra.launcher.additional_parameters={begin: now+1hour}")
+    lab.submit(*GRID)
     (snapshot,) = (lab.store / "slurm/code").iterdir()
     script = next(lab.store.glob("slurm/*/*submission.sh")).read_text()
     assert f"PYTHONPATH={snapshot}/src" in script

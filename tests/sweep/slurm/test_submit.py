@@ -46,7 +46,7 @@ def test_what_another_sweep_has_queued_is_depended_on(house: House) -> None:
 def test_what_is_done_is_not_depended_on(house: House) -> None:
     stages = tree(1)
     house.submit(stages)
-    root, middle, *_ = stages
+    root, *_ = stages
     house.finish(stages, root)
     house.slurm.end("FAILED", *house.slurm.live())
     assert root not in house.submit(stages).jobs
@@ -188,6 +188,7 @@ def _around(inner: Callable[..., Any], step: Callable[[], None]) -> Callable[...
     return outer
 
 
+@pytest.mark.slow
 def test_a_driver_killed_at_any_step_is_repaired_by_the_same_command(house: House) -> None:
     stages = tree(2, 1)
     empty = house.slurm.load()
