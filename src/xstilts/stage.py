@@ -85,7 +85,7 @@ class Stage:
         """Freeze into a YAML file that a person can read."""
         values = {"id": self.id, **asdict(self)}
         del values["digests"]
-        files.write_bytes(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).encode())
+        files.write_bytes(path, yaml.safe_dump(values, sort_keys=False, width=120).encode())
 
     @classmethod
     def load(cls, path: Path) -> Stage:
