@@ -210,6 +210,6 @@ def _cells(path: Path, column: str | None) -> list[tuple[int, str]]:
     for number, line in numbered:
         cells = line.split("\t") if line.strip() else [""] * (place + 1)  # a blank line ends a sentence
         if place >= len(cells):
-            raise DataError(path, f"has {len(cells)} columns and no {place + 1}th", number)
+            raise DataError(path, f"has {len(cells)} columns, and column {column} is asked for", number)
         found.append((number, cells[place].strip()))
     return found
