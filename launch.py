@@ -1,4 +1,4 @@
-"""The entry: `python launch.py -m model=base,large inter=mnli,squad`. Checks what was typed, then hands over to Hydra."""
+"""The entry: `python launch.py -m model=base,large inter=mnli,squad`. Checks what was typed, then calls Hydra."""
 
 from __future__ import annotations
 

@@ -105,6 +105,12 @@ def _table(seen: str) -> dict[str, float]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def _trained_on(plan: Plan, ids: list[str]) -> set[str]:
+    """The tasks whose data a chain of stages trains on."""
+    mixtures = [entry for s in ids for entry in plan.stages[s].spec.get("mixture", ())]
+    return {part["task"] for entry in mixtures for part in entry["train"]}
+
+
 def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
     """The record of a plan. Its automatic name depends on its cells alone, so the same sweep has one record."""
     cells = []
@@ -117,9 +123,9 @@ def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
             {
                 **one.names,
                 "parameters": one.model.parameters,
-                "world": one.world.name,
+                "world": one.choices["world"].label,
                 "synthetic": one.world.synthetic,
-                "partial": inputs.partial(task),
+                "partial": any(inputs.partial(inputs.task(name)) for name in {task.name, *_trained_on(plan, ids)}),
                 "same_task": one.same_task,
                 "group": one.target.group,
                 "task": task.name,
