@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xstilts import files
 from xstilts.errors import UserError
 from xstilts.store import Claim, Folder, Store
 from xstilts.sweep.slurm import queue
@@ -40,10 +41,11 @@ class StageJob:
         request = {"stage": self.stage, "read": list(self.read), "claim": self.claim}
         status = do(request, events.append, stop)
         print(f"{folder.root.name}: {status}", flush=True)
-        if status == "stopped":
-            hand_over(self.tries)
+        claim = folder.root / "claims" / f"{self.claim}.json"
+        if status == "stopped" and hand_over(self.tries):
+            files.write_json(claim, {**files.read_json(claim), "ended": "TIMEOUT"})
         if status != "fenced":
-            Claim(folder.root / "claims" / f"{self.claim}.json", {}).release()
+            Claim(claim, {}).release()
         if status not in ("done", "reused"):
             raise RuntimeError(f"{status}: {events[-1]['error'] or 'another job has taken over'}")
         self._evict(folder)
@@ -80,22 +82,25 @@ def number() -> str:
     return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
 
 
-def hand_over(tries: int) -> None:
-    """Put this job back into the queue and leave; return when it may not go back: cancelled, or too many times."""
+def hand_over(tries: int) -> bool:
+    """Put this job back into the queue and leave; return when it may not go back.
+
+    True when it was there too many times, False when it was cancelled or the controller did not take it.
+    """
     restarts, state = int(os.environ.get("SLURM_RESTART_COUNT", 0)), _state()
     if state != "RUNNING":
         print(f"saved, and not queued again: the job is {state}", flush=True)
-        return
+        return False
     if restarts >= tries:
         print(f"saved, and not queued again: {restarts} times are enough (max_num_timeout)", flush=True)
-        return
+        return True
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
     try:
         queue.call("scontrol", "requeue", number())
     except UserError as error:
         print(f"saved, and could not be queued again: {error}", file=sys.stderr, flush=True)
-        return
+        return False
     print(f"saved, and queued again ({restarts + 1} of {tries})", flush=True)
     sys.exit(0)  # past submitit's handlers: the job has no result yet
 

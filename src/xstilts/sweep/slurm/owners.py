@@ -13,6 +13,9 @@ from xstilts import owner
 from xstilts.errors import UserError
 from xstilts.sweep.slurm import queue
 
+SILENT = 30.0  # seconds for which a controller that did not answer is not asked again about single jobs
+_silent = 0.0
+
 
 def intent(submission: str, sweep: str) -> dict[str, Any]:
     """An owner whose job is about to be submitted by this process."""
@@ -35,14 +38,16 @@ def alive(holder: dict[str, Any]) -> bool:
 
 def look(holder: dict[str, Any]) -> queue.Job | None:
     """The job of an owner; None when the cluster cannot be asked. One that nobody knows any more has ended."""
-    if not queue.present():
+    global _silent
+    if not queue.present() or time.monotonic() < _silent:
         return None
     try:
         if queue.cluster() != holder["cluster"]:
             return None
-        found = queue.job(holder["user"], holder["job"])
+        found = queue.jobs(holder["user"], patient=False).get(holder["job"])
         hidden = holder["user"] != owner.user() and "jobs" in queue.config().get("PrivateData", "")
     except UserError:
+        _silent = time.monotonic() + SILENT
         return None
     if found is None and not hidden:
         return queue.Job(holder["job"], "ENDED", "", "")

@@ -88,9 +88,7 @@ def submit(plan: Plan, sweep: Sweep, settings: Settings) -> Submitted:
         entry.release()
     except array.Full as full:
         entry.withdraw(store)
-        raise UserError(
-            f"the cluster takes no {missing} more jobs of yours now ({full}): ask for fewer"
-        ) from None
+        raise UserError(f"the cluster takes no {missing} more jobs of yours now ({full}): ask for fewer") from None
     except BaseException:
         if entry.state == "submitting":
             entry.withdraw(store)

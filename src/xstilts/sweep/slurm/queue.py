@@ -115,11 +115,11 @@ def cluster() -> str:
 _seen: dict[str, tuple[float, dict[str, Job]]] = {}
 
 
-def jobs(user: str, fresh: bool = False) -> dict[str, Job]:
+def jobs(user: str, fresh: bool = False, patient: bool = True) -> dict[str, Job]:
     """The jobs of a user by id, array elements one by one; those that ended a few minutes ago are among them."""
     then, found = _seen.get(user, (float("-inf"), {}))
     if fresh or time.monotonic() - then > FRESH:
-        text = call("squeue", "-h", "-r", "-t", "all", "-u", user, "-o", "%i|%T|%r|%j")
+        text = call("squeue", "-h", "-r", "-t", "all", "-u", user, "-o", "%i|%T|%r|%j", patient=patient)
         rows = (line.split("|", 3) for line in text.splitlines())
         found = {row[0]: Job(*row) for row in rows}
         _seen[user] = time.monotonic(), found
@@ -130,11 +130,6 @@ def named(name: str) -> list[str]:
     """The ids of my live jobs of a name, arrays whole."""
     text = call("squeue", "-h", "-u", myself(), f"--name={name}", "-o", "%F")
     return sorted(set(text.split()))
-
-
-def job(user: str, number: str) -> Job | None:
-    """A job that the controller still knows."""
-    return jobs(user).get(number)
 
 
 def endings(numbers: Iterable[str]) -> dict[str, str]:

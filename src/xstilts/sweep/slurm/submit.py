@@ -167,7 +167,8 @@ class Driver:
         shapes = {}
         for name in self.claims:
             shape, last = self.settings.shape(self.plan.stages[name]), self.last.get(name, {})
-            shapes[name] = self.settings.more(shape, last, ended.get(last.get("job") or ""))
+            how = last.get("ended") or ended.get(last.get("job") or "")
+            shapes[name] = self.settings.more(shape, last, how)
         return shapes
 
     def _record(self, names: Sequence[str], jobs: dict[str, str], shapes: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,45 @@
+"""What a stage asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from conftest import KEYS, stage
+from xstilts.errors import UserError
+from xstilts.sweep.slurm.resources import Settings
+
+
+def settings(**keys: object) -> Settings:
+    return Settings({**KEYS, **keys})
+
+
+def test_the_most_exact_key_wins() -> None:
+    stages = {"any": {"train": {"mem_gb": 16, "timeout_min": 90}}, "base": {"train": {"mem_gb": 32}}}
+    shape = settings(stages=stages).shape(stage("train", 0))
+    assert (shape["mem_gb"], shape["timeout_min"]) == (32, 90)
+    shape = settings(stages=stages).shape(stage("evaluate", 0))
+    assert (shape["mem_gb"], shape["timeout_min"]) == (8, 60)
+
+
+def test_null_is_not_asked_for() -> None:
+    assert "mem_gb" not in settings(stages={"any": {"train": {"mem_gb": None}}}).shape(stage("train", 0))
+
+
+def test_ours_are_not_slurm_s() -> None:
+    assert not {"mode", "stages", "limits", "max_jobs", "submitit_folder"} & set(settings().shape(stage("train", 0)))
+
+
+def test_typing_errors_are_named() -> None:
+    with pytest.raises(UserError, match="mem_gb"):
+        settings(stages={"any": {"train": {"mem_gbs": 1}}}).shape(stage("train", 0))
+    with pytest.raises(UserError, match="train"):
+        settings(stages={"xl": {"trane": {}}}).check()
+
+
+@pytest.mark.parametrize(
+    ("ending", "mem_gb", "timeout_min"), [("OUT_OF_MEMORY", 16, 60), ("TIMEOUT", 8, 120), ("FAILED", 8, 60)]
+)
+def test_more_of_what_was_short(ending: str, mem_gb: int, timeout_min: int) -> None:
+    shape = settings().shape(stage("train", 0))
+    more = settings().more(shape, {"shape": shape}, ending)
+    assert (more["mem_gb"], more["timeout_min"]) == (mem_gb, timeout_min)
