@@ -30,7 +30,7 @@ def asked(tmp_path: Path) -> Callable[..., list[str]]:
     ) -> list[str]:
         several = predictions if isinstance(predictions, tuple) else (predictions,)
         said = [str(put(tmp_path / f"said{i}", content)) for i, content in enumerate(several)]
-        return [metric, "--predictions", *said, "--references", str(put(tmp_path / "gold", gold)), *more]
+        return [metric, "--predictions", *said, "--references", str(put(tmp_path / "gold", references)), *more]
 
     return arguments
 
