@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from house import KEYS, stage
 
-from conftest import KEYS, stage
 from xstilts.errors import UserError
 from xstilts.sweep.slurm.resources import Settings
 

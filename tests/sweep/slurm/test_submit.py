@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from house import House, killed, stage, tree
 
-from conftest import House, killed, stage, tree
 from xstilts import files, owner
 from xstilts.errors import UserError
 from xstilts.store import Store
