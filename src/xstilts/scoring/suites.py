@@ -1,8 +1,8 @@
 """XTREME and XTREME-R: their targets, languages and groups, and how these average.
 
 A mean of which anything is missing is NaN, and says of how many parts it would be and how many there are. Two overall
-scores are in use. XTREME's script and leaderboard take the mean of all tasks; XTREME-R's published averages are means
-of its four groups.
+scores are in use: the mean of all tasks, which XTREME's script prints, and the mean of its groups, which published
+tables give too. They differ, since groups differ in size.
 """
 
 from __future__ import annotations
