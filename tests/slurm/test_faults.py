@@ -7,7 +7,7 @@ import time
 import pytest
 from lab import PAIR, Lab
 
-LONG = ["recipe.pretrain.steps=1500", "numerics.save_every=2"]
+LONG = ["recipe.pretrain.steps=600", "numerics.save_every=2"]
 
 
 def running(lab: Lab) -> str:
