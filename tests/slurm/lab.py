@@ -35,16 +35,17 @@ class Lab:
     store: Path
     library: Path
 
-    def launch(self, *typed: str, slurm: bool = True, wait: bool = True, m: bool = True, **environment: str) -> Any:
+    def launch(self, *typed: str, slurm: bool = True, wait: bool = True, m: bool = True, tiny: bool = True) -> Any:
         """`python launch.py -m ...` on the tiny world; its process, which has ended unless `wait` is false."""
         given = {text.split("=", 1)[0] for text in typed}
-        usual = [text for text in [*TINY, *(SLURM if slurm else [])] if text.split("=", 1)[0] not in given]
-        command = [sys.executable, str(ROOT / "launch.py"), *(["-m"] if m else []), *usual, *typed]
+        usual = [*(TINY if tiny else []), *(SLURM if slurm else [])]
+        command = [sys.executable, str(ROOT / "launch.py"), *(["-m"] if m else []), *typed]
+        command += [text for text in usual if text.split("=", 1)[0] not in given]
         command += [f"store={self.store}", f"library={self.library}"]
         process = subprocess.Popen(
             command,
             cwd=self.store.parent,
-            env={**os.environ, **self.cluster.environment, "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, **self.cluster.environment, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

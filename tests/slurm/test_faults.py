@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from lab import PAIR, Lab
@@ -98,27 +102,75 @@ def test_no_accounting(lab: Lab) -> None:
         lab.cluster.accounting()
 
 
-def test_a_failing_stage_blocks_only_what_needs_it(lab: Lab) -> None:
+def test_a_failing_stage_blocks_only_what_needs_it(lab: Lab, tmp_path: Path) -> None:
     grid = ["model=base", "inter=none,mnli", "target=tatoeba"]
-    said = lab.launch(*grid, "recipe.inter.max_query_length=63", "do=plan").output
-    assert "5" in said
-    lab.submit(*grid, "recipe.inter.max_length=100000")  # longer than the model's positions: refused by the stage
+    lab = Lab(lab.cluster, lab.store, shutil.copytree(lab.library, tmp_path / "library"))
+    broken = lab.library / "data/mnli/en/train.parquet"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:100])
+    lab.submit(*grid)
+    name = next(lab.store.glob("sweeps/*.yaml")).stem
     lab.drained()
-    said = lab.launch(*grid, "do=status", "sweep=" + next(lab.store.glob("sweeps/*.yaml")).stem).output
-    assert "1 failed" in said
-    assert "blocked" in said
-    assert sum((s / "done.json").exists() for s in lab.stages()) == 2
+    said = lab.launch("do=status", f"sweep={name}").output
+    assert "2 done, 1 failed, 1 blocked of 4 stages" in said
+    assert "train.parquet" in said
+    broken.write_bytes(whole)
+    assert "2 jobs submitted" in lab.launch("do=retry", f"sweep={name}", tiny=False).output
+    lab.drained()
+    assert lab.done()
 
 
-def test_short_arrays_and_a_limit_on_submitted_jobs(lab: Lab) -> None:
+def test_a_limit_on_submitted_jobs(lab: Lab) -> None:
     lab.cluster.limit(4)
     try:
         said = lab.submit("model=base", "inter=mnli", "target=xnli,tatoeba")
         assert "submits the rest" in said
         assert len(lab.queue()) <= 4
-        lab.drained(600)
-        assert lab.done()
-        assert set(lab.attempts().values()) == {1}
-        assert len(lab.stages()) == 7
+        lab.drained(900)
     finally:
         lab.cluster.limit(-1)
+    assert lab.done()
+    assert set(lab.attempts().values()) == {1}
+    assert len(lab.stages()) == 7
+
+
+def test_arrays_of_two(lab: Lab) -> None:
+    """MaxArraySize bounds the index: two elements a chunk, and no refusal."""
+    few = replace(lab.cluster, max_array_size=2)
+    few.configure()
+    few.stop("slurmctld")
+    few.controller()
+    try:
+        lab.submit("model=base", "inter=none", "target=tatoeba", "seed=0,1,2,3,4")
+        jobs = lab.queue()
+        assert len(jobs) == 10
+        assert {job.split("_")[-1] for job in jobs if "_" in job} == {"0", "1"}
+    finally:
+        lab.cluster.run("scancel", *lab.queue(), check=False)
+        lab.cluster.configure()
+        lab.cluster.stop("slurmctld")
+        lab.cluster.controller()
+
+
+def test_a_driver_killed_while_it_submits(lab: Lab) -> None:
+    process = lab.launch(*PAIR, wait=False)
+    lab.until(lambda: [p for p in lab.store.glob("slurm/xstilts-*.json") if '"arrays": []' not in p.read_text()])
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    said = lab.submit(*PAIR)
+    lab.drained()
+    assert lab.done(), said
+    assert set(lab.attempts().values()) == {1}
+
+
+def test_two_sweeps_started_together_share_stages(lab: Lab) -> None:
+    both = [
+        lab.launch("model=base", "inter=none", f"target={target}", f"sweep=sweep{number}", wait=False)
+        for number, target in enumerate(("tatoeba", "tatoeba,xcopa"))
+    ]
+    said = [process.communicate(timeout=180)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    lab.drained()
+    assert lab.done()
+    assert set(lab.attempts().values()) == {1}
+    assert len(lab.stages()) == 5
