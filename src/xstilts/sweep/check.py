@@ -24,6 +24,8 @@ from xstilts.errors import UserError, choices
 from xstilts.sweep.compose import compose, loader
 
 _TOP = sorted({*GROUPS, *VALUES, "from", "experiment"} - {"start"})
+#: Keys of a cluster's launcher below which anything may stand: options of sbatch's, names of models.
+_OPEN = tuple(f"hydra.launcher.{name}" for name in ("additional_parameters", "stages", "limits"))
 _TEXTS = ("sweep", "library", "store.path")
 #: Options of Hydra's that would bring another configuration than `conf/`.
 _FOREIGN = ("config_path", "config_name", "config_dir", "experimental_rerun")
@@ -60,7 +62,7 @@ def _checked(lines: Sequence[str], found: ConfigLoader) -> list[str]:
         if key in GROUPS or key == "experiment" or key.startswith("hydra/"):
             checked[key] = _group(override, line, found)
         elif key.startswith("hydra."):
-            checked[key] = line
+            checked[key] = f"++{line}" if key.startswith(_OPEN) else line
         else:
             checked[key] = _value(override, line)
     return list(checked.values())
