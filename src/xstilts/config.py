@@ -84,7 +84,7 @@ class Training:
     precision: Precision | None = None
     checkpoint: Checkpoint | None = None  # best on the English selection set, or last
     eval_every: int | None = None  # steps; null: once an epoch
-    selection_items: int | None = None  # first items of the selection set; null: all
+    selection_items: int | None = None  # a fixed random choice of the selection set; null: all
     patience: int | None = None  # evaluations without improvement before stopping; null: never
     sampler: Sampler | None = None  # of several tasks
     temperature: float | None = None
@@ -116,6 +116,7 @@ class Entry:
     name: str = MISSING
     tasks: list[str] = MISSING
     rate: float | None = None  # a fixed share of the steps
+    languages: list[str] | None = None  # of its training data; null: those of the phase
 
 
 @dataclass
@@ -177,7 +178,8 @@ class World:
     kind: str = MISSING  # hub, files or toy
     about: str = ""
     synthetic: bool = False
-    root: str | None = None  # files: folder of the original distributions
+    root: str | None = None  # folder of the original distributions; hub: of those that are not on it
+    translations: str | None = None  # folder of the user's own training data in other languages, TASK/LANGUAGE.jsonl
     complete: bool = True  # refuse what differs from the published counts
     tokenizer: str | None = None  # files: folder of a Hugging Face tokenizer
     weights: str | None = None  # files: folder with a model folder each

@@ -5,7 +5,7 @@ Tasks differ in data and formats differ in code: adding a task of a known format
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,12 @@ class Task:
     splits: list[str] = field(default_factory=list)  # evaluated: of dev, test
     train: str | None = None  # the part that is trained on
     selection: str | None = None  # the part that selects a checkpoint; never a test item
-    translated: list[str] = field(default_factory=list)  # languages that the training part is there in, by translation
     shared: list[str] = field(default_factory=list)  # parts that every language needs, such as a candidate pool
     metric: str = ""  # the metric that selects and that tables show
     options: dict[str, Any] = field(default_factory=dict)  # what its format must know beside this; decides results
     source: dict[str, Any] = field(default_factory=dict)  # hub: ..., files: ..., how to get it
     counts: dict[str, int] = field(default_factory=dict)  # published number of items a part
+    multilingual: dict[str, Any] = field(default_factory=dict)  # the training part elsewhere: languages, source, counts
     licence: str = ""
     citation: str = ""
     notes: str = ""
@@ -50,8 +50,35 @@ class Task:
     @property
     def parts(self) -> list[str]:
         """Every part the library holds of this task."""
-        translations = [f"{code}/{self.train.split('/')[1]}" for code in self.translated] if self.train else []
-        return list(dict.fromkeys([*filter(None, [self.train, self.selection]), *translations, *self.evaluated]))
+        return list(dict.fromkeys([*filter(None, [self.train, self.selection]), *self.evaluated]))
+
+    @property
+    def base(self) -> str:
+        """The task that this one is in another language: `mnli` of `mnli.de`; of all others their own name."""
+        return self.name.partition(".")[0]
+
+    def elsewhere(self, language: str) -> Task:
+        """The training part in another language, by translation or as texts of its own: a task by itself, `mnli.de`.
+
+        It may be one that nobody published, which its `source` then does not have.
+        """
+        part = f"{language}/train"
+        published = language in self.multilingual.get("languages", ())
+        return replace(
+            self,
+            name=f"{self.name}.{language}",
+            languages=[],
+            splits=[],
+            train=part,
+            selection=None,
+            shared=[],
+            source=self.multilingual["source"] if published else {},
+            counts={key: n for key, n in self.multilingual.get("counts", {}).items() if key == part},
+            licence=self.multilingual.get("licence", self.licence),
+            citation=self.multilingual.get("citation", self.citation),
+            notes=self.multilingual.get("notes", ""),
+            multilingual={},
+        )
 
     def identity(self) -> dict[str, Any]:
         """The part of a task that decides a result, apart from the data itself."""
@@ -77,9 +104,11 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> Task:
-    """The task of `conf/task/NAME.yaml`."""
+    """The task of `conf/task/NAME.yaml`, or with `NAME.xx` its training part in another language."""
+    name, _, language = name.partition(".")
     path = CONF / "task" / f"{name}.yaml"
     if not path.is_file():
         raise UserError(f"no task {name!r}; {choices(name, names())}")
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return Task.from_dict({"name": name, **values})
+    task = Task.from_dict({"name": name, **values})
+    return task.elsewhere(language) if language else task

@@ -2,18 +2,25 @@
 
 Files are downloaded at a pinned commit and read as what they are, Parquet or JSON: no script of a data set is ever run.
 Where a YAML pins no commit (`revision` a branch), the commit that was found is recorded in the library's manifest. The
-result is the same, byte for byte, as that of world `files`.
+result is the same, byte for byte, as that of world `files`. A data set that only its authors' repository holds whole
+comes from there (`github` in the place of `id`); one that nobody gives away is read below `world.root`, where that is
+given.
 
-`world.mirror` is a folder laid out like the hub, read instead of it: `datasets/OWNER/NAME/...` and `OWNER/NAME/...`.
+`world.mirror` is a folder laid out like the hub, read instead of it: `datasets/OWNER/NAME/...` and `OWNER/NAME/...`,
+and for GitHub `github/OWNER/NAME/...`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from xstilts.data import parts
+from xstilts.data import files, parts
 from xstilts.data.library import Library
 from xstilts.data.parts import World
 from xstilts.data.pretrained import CONFIG, KINDS, TOKENIZER, take_tokenizer, take_weights
@@ -22,6 +29,8 @@ from xstilts.files import read_json
 from xstilts.task import Task
 
 CONVERTED = "refs/convert/parquet"  # the hub's own conversion of every data set, CONFIG/SPLIT/0000.parquet
+GITHUB = "https://raw.githubusercontent.com"
+CONNECTED = "do=fetch needs a connected machine; HF_ENDPOINT names another hub, world.mirror=FOLDER a copy of one"
 
 
 def fill(world: World, tasks: Iterable[Task], library: Library) -> None:
@@ -29,17 +38,35 @@ def fill(world: World, tasks: Iterable[Task], library: Library) -> None:
     when the hub cannot be reached or does not have the files."""
     for task in tasks:
         described = source(world, task)
+        if elsewhere(world, task):
+            files.fill(world, [task], library)
+            continue
         wanted = sorted({pattern for part in task.parts for pattern in parts.patterns(task, "hub", part)[0]})
-        root, commit = _snapshot(world, "dataset", described["id"], described["revision"], wanted)
-        parts.fill(root, "hub", world, task, library, {**described, "commit": commit})
+        with _dataset(world, described, wanted) as (root, commit):
+            parts.fill(root, "hub", world, task, library, {**described, "commit": commit})
+
+
+def elsewhere(world: World, task: Task) -> bool:
+    """Whether a task comes from files although the world is the hub: it is the user's own, or nowhere else."""
+    return files.own(world, task) is not None or ("hub" not in task.source and bool(world.get("root")))
+
+
+def nowhere(task: Task) -> str:
+    """Why a task cannot be fetched, and how to get it all the same."""
+    how = "; with its files at hand, world.root=FOLDER says where they lie" if "files" in task.source else ""
+    return f"{task.name} is not on the hub: {task.notes.rstrip('.') or 'its YAML has no source.hub'}{how}"
 
 
 def source(world: World, task: Task) -> dict[str, Any]:
     """What a task is fetched from, as its YAML says it; asks no network."""
+    if elsewhere(world, task):
+        return files.source(world, task)
     if "hub" not in task.source:
-        raise UserError(f"{task.name} is not on the hub: {task.notes or 'use world=files'}")
+        raise UserError(nowhere(task))
     section = task.source["hub"]
     definition = parts.definition(world, task, "hub")
+    if "github" in section:
+        return {"definition": definition, "github": section["github"], "revision": section["revision"]}
     return {"definition": definition, "id": section["id"], "revision": section.get("revision") or CONVERTED}
 
 
@@ -68,13 +95,46 @@ def fill_model(world: World, model: Mapping[str, Any], library: Library) -> None
             take_weights(root, place)
 
 
-def _snapshot(world: World, kind: str, name: str, revision: str, wanted: Sequence[str]) -> tuple[Path, str | None]:
-    """A folder with the wanted files of a repository, and its commit (None of a mirror)."""
+@contextmanager
+def _dataset(world: World, described: Mapping[str, Any], wanted: Sequence[str]) -> Iterator[tuple[Path, str | None]]:
+    """A folder with the wanted files of a data set, and its commit (None of a mirror)."""
+    if "github" not in described:
+        yield _snapshot(world, "dataset", described["id"], described["revision"], wanted)
+        return
+    name, revision = described["github"], described["revision"]
     if world.get("mirror"):
-        root = Path(world["mirror"]) / ("datasets" if kind == "dataset" else "") / name
-        if not root.is_dir():
-            raise UserError(f"world.mirror has no {name}; looked for {root}")
-        return root, None
+        yield _mirrored(world, f"github/{name}"), None
+        return
+    with tempfile.TemporaryDirectory() as place:
+        for path in wanted:
+            _download(f"{GITHUB}/{name}/{revision}/{quote(path)}", Path(place) / path)
+        yield Path(place), revision
+
+
+def _download(url: str, path: Path) -> None:
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    if HF_HUB_OFFLINE:
+        raise UserError(f"cannot fetch {url}: HF_HUB_OFFLINE is set\n{CONNECTED}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            path.write_bytes(answer.read())
+    except OSError as error:
+        raise UserError(f"cannot fetch {url}: {error}\n{CONNECTED}") from None
+
+
+def _mirrored(world: World, name: str) -> Path:
+    root = Path(world["mirror"]) / name
+    if not root.is_dir():
+        raise UserError(f"world.mirror has no {name}; looked for {root}")
+    return root
+
+
+def _snapshot(world: World, kind: str, name: str, revision: str, wanted: Sequence[str]) -> tuple[Path, str | None]:
+    """A folder with the wanted files of a repository of the hub, and its commit (None of a mirror)."""
+    if world.get("mirror"):
+        return _mirrored(world, f"datasets/{name}" if kind == "dataset" else name), None
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -85,7 +145,6 @@ def _snapshot(world: World, kind: str, name: str, revision: str, wanted: Sequenc
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"cannot fetch {kind} {name} at {revision} from {hub.endpoint}: {reason}\n"
-            "do=fetch needs a connected machine; HF_ENDPOINT names another hub, world.mirror=FOLDER a copy of one"
+            f"cannot fetch {kind} {name} at {revision} from {hub.endpoint}: {reason}\n{CONNECTED}"
         ) from None
     return Path(folder), commit

@@ -78,7 +78,7 @@ class Chains:
     def _training(
         self, cell: Cell, model: dict[str, Any], mixture: Sequence[Entry], phase: str, languages: Sequence[str]
     ) -> dict[str, Any]:
-        entries = [self._entry(entry, languages) for entry in mixture]
+        entries = [self._entry(entry, entry.languages or languages) for entry in mixture]
         recipe = training(cell.recipe, entries, phase)
         check_positions(cell, recipe, "+".join(e.name for e in mixture), phase)
         return {"model": model, "mixture": entries, "recipe": recipe}
@@ -88,17 +88,17 @@ class Chains:
         key = (entry.name, *entry.tasks, entry.rate, *languages)
         if key not in self._entries:
             tasks = [self.inputs.task(name) for name in entry.tasks]
-            codes = [self.inputs.language(code) for code in languages]
             head = replace(tasks[0], name=entry.name)
             if any(t.format != head.format or t.labels != head.labels for t in tasks):
                 raise UserError(
                     f"{entry.name}: {', '.join(entry.tasks)} cannot share a head: their formats or labels differ"
                 )
             selected = next((t for t in tasks if t.selection), None)
+            parts = [self.inputs.train(name, language) for name in entry.tasks for language in languages]
             self._entries[key] = {
                 "name": entry.name,
                 "task": head.identity(),
-                "train": [self.inputs.part(t, _train_part(t, code)) for t in tasks for code in codes],
+                "train": [part for place, part in enumerate(parts) if part not in parts[:place]],
                 "selection": self.inputs.part(selected, str(selected.selection)) if selected else None,
                 "rate": entry.rate,
             }
@@ -166,9 +166,3 @@ def _check_head(cell: Cell, task: Task, steps: Sequence[Step]) -> None:
         raise UserError(f"target={name} needs the head {head!r}, and nothing trains it{hint}")
     if any(trained[head][key] != getattr(task, key) for key in ("format", "labels")):
         raise UserError(f"target={name}: the head {head!r} is not one for {task.name}: their formats or labels differ")
-
-
-def _train_part(task: Task, language: str) -> str:
-    if task.train is None:
-        raise UserError(f"the task {task.name} has no training data: it can be evaluated, not trained on")
-    return task.train if language == "en" else f"{language}/{task.train.split('/')[1]}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from xstilts import task as tasks
 from xstilts.config import Model, World
-from xstilts.data import toy
+from xstilts.data import sources, toy
 from xstilts.data.library import Library
 from xstilts.errors import UserError, choices
 from xstilts.task import Task
@@ -21,9 +21,9 @@ class Inputs:
 
     world: World
     root: Path
-    unfilled: dict[str, Task] = field(default_factory=dict)  # asked for, and not in the library
+    unfilled: dict[str, Task] = field(default_factory=dict)  # read, and not in the library
     unfilled_models: dict[str, Model] = field(default_factory=dict)
-    used: dict[str, Task] = field(default_factory=dict)  # every task asked for
+    used: dict[str, Task] = field(default_factory=dict)  # every task that a part is read of
     models: dict[str, Model] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -42,22 +42,28 @@ class Inputs:
 
     def _task(self, name: str) -> Task:
         task = tasks.load(name)
-        if self.world.kind == "toy":
-            task = toy.localised(task, self.world.sizes)
-        self.used[name] = task
         manifest = self._manifest(name)
-        if manifest is None:
-            self.unfilled[name] = task
-        elif manifest["world"] != self.world.name:
+        if manifest is not None and manifest["world"] != self.world.name:
             raise UserError(
                 f"the library {self.root} holds {name} of world={manifest['world']}, not of world={self.world.name}: "
                 "give each world a library of its own (library=PATH)"
             )
-        return task
+        return toy.localised(task, self.world.sizes) if self.world.kind == "toy" else task
 
-    def language(self, code: str) -> str:
-        """The language of this world in the place of a published one."""
-        return toy.stand_in(code) if self.world.kind == "toy" else code
+    def train(self, name: str, language: str) -> dict[str, Any]:
+        """The part of a task that is trained on in a language: its own, or that of the task elsewhere."""
+        task = self.task(name)
+        if task.train is None:
+            raise UserError(f"the task {name} has no training data: it can be evaluated, not trained on")
+        if self.world.kind == "toy":
+            language = toy.stand_in(task, language)
+        if language == task.train.split("/")[0]:
+            return self.part(task, task.train)
+        other = self.task(f"{name}.{language}")
+        assert other.train is not None
+        if self._manifest(other.name) is None and (reason := sources.lacking(asdict(self.world), other)):
+            raise UserError(reason)
+        return self.part(other, other.train)
 
     def has(self, task: Task, part: str) -> bool:
         """Whether the library has a part; of a task that is not filled yet, every published one."""
@@ -73,8 +79,10 @@ class Inputs:
 
     def part(self, task: Task, part: str) -> dict[str, Any]:
         """What a stage's specification says of a part that it reads."""
+        self.used[task.name] = task
         manifest = self._manifest(task.name)
         if manifest is None:
+            self.unfilled[task.name] = task
             if part not in task.parts:
                 raise UserError(f"the task {task.name} has no part {part!r}; {choices(part, task.parts)}")
             return {"task": task.name, "part": part, "rows": task.counts.get(part), "sha256": None}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 from xstilts.data.rows import Row
@@ -17,6 +18,7 @@ Reader = Callable[..., Iterator[Row]]
 
 READERS = (
     "bucc",
+    "canonical",
     "ccgbank",
     "conllu",
     "cosmos",
@@ -34,9 +36,11 @@ READERS = (
 )
 
 
-def read(reader: str, paths: Sequence[Path], language: str, **options: object) -> Iterator[Row]:
-    """The rows of one part."""
+def read(
+    reader: str, paths: Sequence[Path], language: str, first: int | None = None, **options: object
+) -> Iterator[Row]:
+    """The rows of one part; no more than the `first` so many."""
     if reader not in READERS:
         raise UserError(f"no reader {reader!r}; {choices(reader, READERS)}")
     function: Reader = import_module(f"xstilts.data.readers.{reader}").read
-    return function(paths, language, **options)
+    return islice(function(paths, language, **options), first)

@@ -6,11 +6,12 @@ A candidate is a sentence followed by its whole paragraph, without line feeds, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from xstilts.data.readers.sentences import sentences
-from xstilts.data.readers.squad import item, kept, paragraphs
+from xstilts.data.readers.squad import checked, fingerprint, kept, paragraphs
 from xstilts.data.rows import Row
 from xstilts.errors import DataError
 
@@ -35,24 +36,34 @@ def read(paths: Sequence[Path], language: str, pairs: bool = False, without_xqua
 
 
 def _pairs(path: Path, language: str, without_xquad: bool) -> Iterator[Row]:
-    for number, paragraph in enumerate(paragraphs(path)):
+    for paragraph in paragraphs(path):
         context = paragraph["context"]
-        spans = sentences(context)
         for question in paragraph["qas"]:
-            values = item(path, context, question)
-            place = _sentence(spans, values["answers"][0]["start"])
-            if place is not None and kept(context, values["id"], language, without_xquad, False, (0, 100)):
-                yield Row(
-                    path,
-                    None,
-                    {
-                        "id": values["id"],
-                        "kind": "pair",
-                        "query": values["question"],
-                        "candidate": _candidate(context, spans[place]),
-                        "positives": [f"{number}-{place}"],
-                    },
-                )
+            if kept(context, str(question["id"]), language, without_xquad, False, (0, 100)):
+                values = pair(checked(path, context, question))
+                if values is not None:
+                    yield Row(path, None, values)
+
+
+def pair(question: dict[str, Any]) -> dict[str, Any] | None:
+    """A question of the span format with the sentence that holds its first answer; None where that is between two."""
+    context = question["context"]
+    spans = _sentences(context)
+    place = _sentence(spans, question["answers"][0]["start"])
+    if place is None:
+        return None
+    return {
+        "id": question["id"],
+        "kind": "pair",
+        "query": question["question"],
+        "candidate": _candidate(context, spans[place]),
+        "positives": [f"{fingerprint(context)}-{place}"],
+    }
+
+
+@lru_cache(maxsize=4)  # the questions of a paragraph follow each other
+def _sentences(context: str) -> list[tuple[int, int]]:
+    return sentences(context)
 
 
 def _questions(path: Path, right: dict[str, list[str]]) -> Iterator[Row]:
@@ -77,7 +88,7 @@ def _answers(path: Path) -> Iterator[tuple[str, str]]:
     for number, paragraph in enumerate(paragraphs(path)):
         context, spans = paragraph["context"], _breaks(path, paragraph)
         for question in paragraph["qas"]:
-            start = item(path, context, question)["answers"][0]["start"]
+            start = checked(path, context, question)["answers"][0]["start"]
             place = _sentence(spans, start)
             if place is not None:
                 sentence = context[slice(*spans[place])]

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tarfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from xstilts.errors import DataError
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of every line, cut at line feeds only: some sentences hold other line separators."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(path, f"is not UTF-8 (byte {error.start + 1} of the line)", number) from None
-            yield number, text.removesuffix("\n").removesuffix("\r")
+def lines(path: Path, member: str = "*") -> Iterator[tuple[int, str]]:
+    """Number (from 1) and text of every line, cut at line feeds only: some sentences hold other line separators.
+
+    Of a compressed file too; `member` says which file of a tar archive.
+    """
+    number = 0
+    try:
+        with _opened(path, member) as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    text = line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise DataError(path, f"is not UTF-8 (byte {error.start + 1} of the line)", number) from None
+                yield number, text.removesuffix("\n").removesuffix("\r")
+    except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
+        raise DataError(path, f"is not a whole archive ({error})", number + 1) from None
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+@contextmanager
+def _opened(path: Path, member: str) -> Iterator[IO[bytes]]:
+    """A file to read bytes from; of a tar archive the one whose name fits `member`."""
+    if path.name.endswith((".tar.gz", ".tgz", ".tar")):
+        with tarfile.open(path) as archive:
+            fitting = [one for one in archive if one.isfile() and fnmatchcase(Path(one.name).name, member)]
+            if len(fitting) != 1:
+                names = ", ".join(archive.getnames()) or "nothing"
+                raise DataError(path, f"should have one file {member!r}, and has {names}")
+            inner = archive.extractfile(fitting[0])
+            assert inner is not None  # it is a file
+            with inner:
+                yield inner
+    else:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield cast(IO[bytes], file)
+
+
+def json_lines(path: Path, member: str = "*") -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and object of every line."""
-    for number, line in lines(path):
+    for number, line in lines(path, member):
         try:
             value = json.loads(line)
         except json.JSONDecodeError as error:

@@ -45,7 +45,7 @@ def read(
             context = paragraph["context"]
             for question in paragraph["qas"]:
                 if kept(context, str(question["id"]), language, without_xquad, by_id, share):
-                    yield Row(path, None, item(path, context, question))
+                    yield Row(path, None, checked(path, context, question))
 
 
 def kept(context: str, name: str, language: str, without_xquad: bool, by_id: bool, share: Sequence[int]) -> bool:
@@ -70,17 +70,25 @@ def paragraphs(path: Path) -> Iterator[dict[str, Any]]:
         raise DataError(path, f"is not in SQuAD's layout ({type(error).__name__}: {error})") from None
 
 
-def item(path: Path, context: str, question: dict[str, Any]) -> dict[str, Any]:
-    """One question in the columns of the span format."""
+def checked(path: Path, context: str, question: dict[str, Any]) -> dict[str, Any]:
+    """As `item`; what is wrong with it is said of its file."""
+    try:
+        return item(context, question)
+    except ValueError as error:
+        raise DataError(path, str(error)) from None
+
+
+def item(context: str, question: dict[str, Any]) -> dict[str, Any]:
+    """One question in the columns of the span format. Raises `ValueError` when its answer is not in its paragraph."""
     name = str(question["id"])
     answers = [{"text": a["text"], "start": a["answer_start"]} for a in question.get("answers", [])]
     impossible = question.get("is_impossible", False)
     if not impossible and not any(answer["text"] for answer in answers):
-        raise DataError(path, f"question {name} has no answer; XTREME takes them out of its copies, read the original")
+        raise ValueError(f"question {name} has no answer; XTREME takes them out of its copies, read the original")
     for answer in answers:
         start = answer["start"]
         if not impossible and context[start : start + len(answer["text"])] != answer["text"]:
-            raise DataError(path, f"question {name}: the answer {answer['text']!r} is not at character {start}")
+            raise ValueError(f"question {name}: the answer {answer['text']!r} is not at character {start}")
     return {"id": name, "context": context, "question": question["question"], "answers": [] if impossible else answers}
 
 

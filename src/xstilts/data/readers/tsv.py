@@ -1,8 +1,8 @@
-"""Sentence pairs in tab-separated files with a header: PAWS-X, GLUE's QQP."""
+"""Sentence pairs in tab-separated files with a header: PAWS-X, GLUE's QQP, XNLI's translations, AmericasNLI."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xstilts.data.readers.lines import columns, field, lines
@@ -17,8 +17,10 @@ def read(
     label: str = "label",
     id: str | None = "id",
     cut_rows: bool = False,
+    labels: Mapping[str, str] | None = None,
 ) -> Iterator[Row]:
-    """The columns' names are the file's. `cut_rows` leaves out rows that are shorter than the header."""
+    """The columns' names are the file's. `cut_rows` leaves out rows that are shorter than the header, and `labels`
+    translates the file's labels into the task's."""
     for path in paths:
         header: list[str] = []
         for number, line in lines(path):
@@ -28,5 +30,6 @@ def read(
                     field(path, number, dict.fromkeys(header), name)
             elif not (cut_rows and line.count("\t") < len(header) - 1):
                 record = columns(path, number, line, header)
-                values = {"text_a": record[text_a], "text_b": record[text_b], "label": record[label]}
+                said = (labels or {}).get(record[label], record[label])
+                values = {"text_a": record[text_a], "text_b": record[text_b], "label": said}
                 yield Row(path, number, values | ({"id": record[id]} if id else {}))
