@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Container
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,7 +20,7 @@ WIDTH = 120  # columns where there is no terminal
 
 def console(stderr: bool = False) -> Console:
     """Of standard output or error; where it is no terminal, wide enough for tables, and without colours."""
-    file: Any = Lasting("stderr" if stderr else "stdout")
+    file = cast(TextIO, Lasting(sys.stderr if stderr else sys.stdout))
     found = Console(file=file, highlight=False)
     return found if found.is_terminal else Console(file=file, highlight=False, width=max(found.width, WIDTH))
 
@@ -28,12 +28,9 @@ def console(stderr: bool = False) -> Console:
 class Lasting:
     """A standard stream that falls silent when the terminal or pipe behind it goes: stages must still be saved."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @property
-    def _file(self) -> TextIO:
-        return getattr(sys, self.name)
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.encoding, self.isatty, self.fileno = file.encoding, file.isatty, file.fileno
 
     def write(self, text: str) -> int:
         try:
@@ -44,9 +41,6 @@ class Lasting:
     def flush(self) -> None:
         with suppress(OSError):
             self._file.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 class Screen:

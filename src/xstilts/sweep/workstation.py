@@ -107,7 +107,7 @@ class Scheduler:
             attempts = self.plan.store.folder(stage).attempts()
             log = str(attempts[-1] / "log.txt") if attempts else None
             failures.append(Failure(self.plan.stages[stage].label, error, blocked[stage], log))
-        return Outcome(failures, self.stopped)
+        return Outcome(failures, stopped=self.stopped)
 
     def _cause(self, stage: Stage) -> str | None:
         """The failed stage that one waits for, directly or not."""
