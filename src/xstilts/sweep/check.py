@@ -38,15 +38,18 @@ def check(arguments: Sequence[str]) -> list[str]:
     for name in _FOREIGN:
         if getattr(options, name):
             raise UserError(f"--{name.replace('_', '-')}: files of your own belong in conf/, beside the others")
-    checked = _checked(options.overrides, found)
+    schema = OmegaConf.structured(Config)
+    checked = _checked(options.overrides, found, schema)
     base = compose(found, [c for c in checked if not c.startswith("hydra.")], mode=RunMode.MULTIRUN)
-    _composed(base, found)
-    _hydra([c for c in checked if c.startswith("hydra.")], base)
-    _workstation(compose(found, checked, mode=RunMode.MULTIRUN).hydra.launcher)
+    _composed(base, found, schema)
+    if hydras := [c for c in checked if c.startswith("hydra.")]:
+        _hydra(hydras, base)
+        base = compose(found, checked, mode=RunMode.MULTIRUN)
+    _workstation(base.hydra.launcher)
     return [*(a for a in arguments if a not in options.overrides), *checked]
 
 
-def _checked(lines: Sequence[str], found: ConfigLoader) -> list[str]:
+def _checked(lines: Sequence[str], found: ConfigLoader, schema: DictConfig) -> list[str]:
     """Override by override: keys that exist, each given once, with values of their types."""
     checked: dict[str, str] = {}
     for line in lines:
@@ -64,7 +67,7 @@ def _checked(lines: Sequence[str], found: ConfigLoader) -> list[str]:
         elif key.startswith("hydra."):
             checked[key] = f"++{line}" if key.startswith(_OPEN) else line
         else:
-            checked[key] = _value(override, line)
+            checked[key] = _value(override, line, schema)
     return list(checked.values())
 
 
@@ -114,7 +117,7 @@ def _values(override: Override) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _value(override: Override, line: str) -> str:
+def _value(override: Override, line: str, schema: DictConfig) -> str:
     """A key below the schema: it must exist there, and every value must have its type."""
     key = override.key_or_group
     if key == "store":
@@ -132,7 +135,6 @@ def _value(override: Override, line: str) -> str:
     values = _values(override) if override.is_sweep_override() or key == "seed" else [override.value()]
     if not values:
         raise UserError(f"{line}: no value given")
-    schema = OmegaConf.structured(Config)
     for value in values:
         if value == "":
             raise UserError(f"{line}: no value given")
@@ -188,12 +190,11 @@ def _typed(schema: DictConfig, key: str, value: Any) -> None:
         raise UserError(explain(error, key)) from None
 
 
-def _composed(base: DictConfig, found: ConfigLoader) -> None:
+def _composed(base: DictConfig, found: ConfigLoader, schema: DictConfig) -> None:
     """What files say beside choices: an experiment's own keys, and what it sweeps."""
     for key in base:
         if key not in (*_TOP, "hydra"):
             raise UserError(f"unknown key {str(key)!r} in the configuration files; {choices(str(key), _TOP)}")
-    schema = OmegaConf.structured(Config)
     for key in base:
         if key not in (*GROUPS, "experiment", "hydra"):
             _typed(schema, str(key), base[key])
@@ -203,7 +204,7 @@ def _composed(base: DictConfig, found: ConfigLoader) -> None:
     params = base.hydra.sweeper.get("params") or {}
     name = base.hydra.runtime.choices.get("experiment")
     try:
-        _checked([f"{key}={as_text(value)}" for key, value in params.items()], found)
+        _checked([f"{key}={as_text(value)}" for key, value in params.items()], found, schema)
     except UserError as error:
         raise UserError(f"experiment={name}: {error}") from None
 
