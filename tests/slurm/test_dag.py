@@ -17,6 +17,8 @@ def test_same_values_as_the_workstation(lab: Lab) -> None:
     assert "7 jobs submitted" in said
     queued = lab.queue()
     assert len(queued) == 7
+    shown = lab.launch("do=status", f"sweep={next(lab.store.glob('sweeps/*.yaml')).stem}").output
+    assert "waits for what it starts from" in shown
     again = lab.submit(*GRID)  # nothing is run twice
     assert "0 jobs submitted" in again
     assert set(lab.queue()) <= set(queued)

@@ -53,7 +53,7 @@ def test_a_time_limit_shorter_than_the_stage(lab: Lab) -> None:
     # A minute is the shortest limit there is, and Slurm's signal comes up to a minute early.
     lab.submit(
         *PAIR,
-        "recipe.pretrain.steps=6000",
+        "recipe.pretrain.steps=1500",
         "hydra.launcher.partition=short",
         "hydra.launcher.timeout_min=1",
         "hydra.launcher.stages.any.evaluate.timeout_min=1",

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from xstilts.errors import UserError
 from xstilts.sweep import screen
@@ -15,6 +16,8 @@ from xstilts.sweep.slurm import pool, queue
 from xstilts.sweep.slurm.resources import Settings
 from xstilts.sweep.slurm.submit import Driver, Submitted
 from xstilts.sweep.sweeps import Sweep
+
+ROWS = 40  # of the table of jobs; of more stages it shows arrays
 
 
 def execute(plan: Plan, sweep: Sweep, keys: dict[str, Any]) -> Outcome:
@@ -38,25 +41,40 @@ def tell(plan: Plan, sweep: Sweep, found: Submitted) -> None:
     console = screen.console()
     for line in found.repaired:
         console.print(line, markup=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"sweep {sweep.name}", title_justify="left")
-    for column in ("job", "stage", "after"):
-        table.add_column(column, overflow="fold")
-    for name, number in {**found.theirs, **found.jobs}.items():
-        stage = plan.stages[name]
-        above = [found.jobs.get(u) or found.theirs.get(u) for u in stage.upstream.values()]
-        shared = " (of another sweep)" if name in found.theirs else ""
-        table.add_row(number + shared, stage.label, " ".join(filter(None, above)))
-    if table.rows:
-        console.print(table)
+    if found.jobs or found.theirs:
+        console.print(_arrays(plan, found) if len(found.jobs) + len(found.theirs) > ROWS else _jobs(plan, found))
     for name, why in found.left.items():
         console.print(f"not submitted: {plan.stages[name].label}: {why}", markup=False)
     if found.next:
         console.print(f"the queue takes no more jobs now: job {found.next} submits the rest when some have ended")
     console.print(
-        f"{len(found.jobs)} jobs submitted, {len(found.theirs)} of other sweeps awaited, {len(found.left)} left; "
+        f"{len(found.jobs)} jobs submitted, {len(found.theirs)} queued before, {len(found.left)} left; "
         f"do=status sweep={sweep.name} shows how far they are",
         markup=False,
     )
+
+
+def _jobs(plan: Plan, found: Submitted) -> Table:
+    """A row a stage."""
+    table = Table("job", "stage", "after", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, number in {**found.theirs, **found.jobs}.items():
+        stage = plan.stages[name]
+        above = [found.jobs.get(u) or found.theirs.get(u) for u in stage.upstream.values()]
+        shared = " (queued before)" if name in found.theirs else ""
+        table.add_row(number + shared, Text(stage.label), " ".join(filter(None, above)))
+    return table
+
+
+def _arrays(plan: Plan, found: Submitted) -> Table:
+    """A row an array, where stages are too many for a screen."""
+    table = Table("job", "stages", "such as", box=box.SIMPLE_HEAD, pad_edge=False)
+    arrays: dict[str, list[str]] = {}
+    for name, number in {**found.theirs, **found.jobs}.items():
+        arrays.setdefault(number.split("_")[0], []).append(name)
+    for array, names in arrays.items():
+        shared = " (queued before)" if names[0] in found.theirs else ""
+        table.add_row(array + shared, f"{len(names)} {plan.stages[names[0]].kind}", Text(plan.stages[names[0]].label))
+    return table
 
 
 def _tell_nodes(found: Submitted, live: int) -> None:
