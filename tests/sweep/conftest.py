@@ -31,7 +31,8 @@ def planned(tmp_path: Path, found: ConfigLoader) -> Planned:
     def plan(*typed: str) -> Plan:
         store = [] if any(t.startswith("store") for t in typed) else [f"store={tmp_path / 'store'}"]
         arguments = check([*typed, *store])
-        params = compose(found, arguments, mode=RunMode.MULTIRUN).hydra.sweeper.params or {}
+        named = any(t.startswith("experiment") for t in typed)
+        params = compose(found, arguments, mode=RunMode.MULTIRUN).hydra.sweeper.params if named else {}
         return Command(arguments, params, found, "config").planned()
 
     return plan
