@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -127,33 +127,26 @@ def _execute(attempt: Attempt) -> tuple[str, str | None]:
 
 @contextmanager
 def _log(path: Path) -> Iterator[None]:
-    """Send everything this process prints, libraries' C code included, to the attempt's own log."""
-    _flush()
+    """Send everything this process prints, libraries' C code and children included, to the attempt's own log."""
     saved = os.dup(1), os.dup(2)
-    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    file = path.open("a", encoding="utf-8", buffering=1)
     try:
-        os.dup2(target, 1)
-        os.dup2(target, 2)
-        yield
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        with redirect_stdout(file), redirect_stderr(file):
+            yield
     finally:
-        _flush()
         for number, copy in zip((1, 2), saved, strict=True):
             os.dup2(copy, number)
             os.close(copy)
-        os.close(target)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # a full disk must not hide what failed because of it
-            stream.flush()
+            file.close()
 
 
 def serve(stop: threading.Event) -> int:
     """Requests from standard input, events to standard output, one JSON object a line."""
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever prints outside a stage must not garble the channel
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def leave(*_: object) -> None:
