@@ -32,7 +32,11 @@ _HOLDS = {
 
 
 def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
-    """The recipe of one training of a mixture's entries. Raises `UserError` naming what a recipe does not say."""
+    """The recipe of one training of a mixture's entries. Raises `UserError` naming what a recipe does not say.
+
+    Entries with a fixed rate come on top of what the training is about, and have no say in how it is done.
+    """
+    entries = [e for e in entries if e.get("rate") is None] or entries
     values = _said(recipe, entries, phase)
     where = f"for {'+'.join(e['name'] for e in entries)} in the {phase} phase"
     open_ = [k for k, v in values.items() if v is None and k not in _MAY_BE_NULL]
