@@ -126,11 +126,14 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.models:
         models.model(name, world, library, shipped=False)
     stages = {name: stage(name, task, library, options.seed, options.steps) for name in options.models}
-    folders = {name: store.enter(one) for name, one in stages.items()}
-    with ThreadPoolExecutor(options.workers) as pool:
-        list(pool.map(run, folders.values()))
-    for name, folder in folders.items():
+
+    def make(name: str) -> None:
+        folder = store.enter(stages[name])
+        run(folder)
         ship(folder, options.out / f"{name}.safetensors")
+
+    with ThreadPoolExecutor(options.workers) as pool:
+        list(pool.map(make, stages))
 
 
 if __name__ == "__main__":

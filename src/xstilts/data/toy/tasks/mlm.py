@@ -34,7 +34,7 @@ def items(part: Part) -> list[str]:
         if dice.chance(recipe.get("mixed", 0.0)):
             language = _drawn(dice, languages[1:], weights[1:])
             number = dice.below(int(1000 * language.size / PARALLEL))
-            clauses = mixed(dice, told(part, language, f"parallel {number}"), language, recipe.get("whole", 0.0))
+            clauses = mixed(dice, told(part, language, f"parallel {number}"), language)
         else:
             language = _drawn(dice, languages, weights)
             number = dice.below(int(1000 * language.size))
@@ -57,13 +57,9 @@ def told(part: Part, language: Language, number: str) -> list[Event]:
     raise AssertionError("a thousand documents without one that this split may say")
 
 
-def mixed(dice: Dice, events: list[Event], language: Language, whole: float = 0.0) -> list[str]:
-    """Clauses of a document in two languages: with probability `whole` each clause in either one; else all in the
-    order of one of them, with some words in the other."""
-    pair = (language, SOURCE)
-    if dice.chance(whole):
-        return [text(event, dice.pick(pair)) for event in events]
-    matrix, guest = pair if dice.chance(0.5) else pair[::-1]
+def mixed(dice: Dice, events: list[Event], language: Language) -> list[str]:
+    """Clauses in the order of one of two languages, with some of their words in the other."""
+    matrix, guest = (language, SOURCE) if dice.chance(0.5) else (SOURCE, language)
     rate, other = dice.pick((0.3, 0.5)), forms(guest.code)
 
     def spelled(word: Word) -> str:
