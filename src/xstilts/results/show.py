@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xstilts.results.lines import DOWN, QUIET, Signs, column, lines
+from xstilts.results.overview import show_overall
 from xstilts.results.summary import SOURCE, primary, summary
 from xstilts.results.table import CELL, unfinished
 from xstilts.results.tiers import LOW, TIERS
@@ -20,8 +21,11 @@ from xstilts.results.tiers import LOW, TIERS
 WIDTH = 120  # where there is no terminal
 
 
-def show(frame: pd.DataFrame, console: Console | None = None) -> None:
-    """Print a table as `xstilts.results.table` gives it; one table a world."""
+def show(frame: pd.DataFrame, console: Console | None = None, selected: pd.Series | None = None) -> None:
+    """Print a table as `xstilts.results.table` gives it; a table a world, and overall scores if it has all targets.
+
+    `selected`, of `xstilts.results.aggregate.selection`, chooses the best intermediate tasks.
+    """
     console = _wide(console)
     if frame.empty:
         console.print("Nothing was asked for yet: the store has no sweep.")
@@ -35,6 +39,7 @@ def show(frame: pd.DataFrame, console: Console | None = None) -> None:
         console.print(table if fits else _table(rows, signs, spread=False), crop=False)
         for line in _notes(rows, frame[frame["world"] == world], signs, spread=fits):
             console.print(Padding(Text(line, style=QUIET), (0, 1), expand=False))
+        show_overall(frame[frame["world"] == world], signs, console, selected)
 
 
 def show_comparison(comparison: pd.DataFrame, console: Console | None = None) -> None:

@@ -59,6 +59,7 @@ class Suite:
     name: str
     languages: dict[str, tuple[str, ...]]  # of each target
     groups: dict[str, tuple[str, ...]]  # targets
+    trained: frozenset[str]  # the targets that have a training, and so a selection score, of their own
 
     @property
     def script_groups(self) -> dict[str, tuple[str, ...]]:
@@ -83,12 +84,12 @@ def load(name: str) -> Suite:
         raise UserError(f"no suite {name!r}; {choices(name, SUITES)}")
     languages: dict[str, tuple[str, ...]] = {}
     groups: dict[str, tuple[str, ...]] = {}
-    for target in _target(name)["suite"]:
-        own = _target(target)
+    targets = {target: _target(target) for target in _target(name)["suite"]}
+    for target, own in targets.items():
         later = LATER.get(target, "").split() if name == "xtreme" else []
         languages[target] = tuple(x for x in task.load(own["evaluate"]).languages if x not in later)
         groups[own["group"]] = (*groups.get(own["group"], ()), target)
-    return Suite(name, languages, groups)
+    return Suite(name, languages, groups, frozenset(target for target, own in targets.items() if own["train"]))
 
 
 def _target(name: str) -> dict:

@@ -203,12 +203,13 @@ class Command:
         return sweeps.load(self.store, self.base.sweep or names[0])
 
     def _report(self, wanted: list[Sweep]) -> None:
+        from xstilts.results.aggregate import selection
         from xstilts.results.show import show
         from xstilts.results.table import table, write
 
         everything = table(self.store)
         write(self.store, everything)
-        show(table(self.store, wanted), self.console)
+        show(table(self.store, wanted), self.console, selection(self.store, wanted))
         self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
 
     def _say(self, text: str) -> None:
