@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test slurm-up slurm-down test-slurm lint type format bench clean
+.PHONY: help demo toy-models test slurm-up slurm-down test-slurm lint type format bench clean
 help: ## this menu
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -16,6 +16,9 @@ $(READY): pyproject.toml
 
 demo: $(READY) ## a synthetic world end to end, in minutes, and its table
 	$(BIN)/python launch.py experiment=demo
+
+toy-models: $(READY) ## pretrain the models of the synthetic world again, in under an hour on two cores
+	$(BIN)/python -m xstilts.data.toy.pretrain
 
 test: $(READY) lint type ## lint, types, and the whole suite (XSTILTS_DATA=FOLDER adds the tests on real slices)
 	$(BIN)/python -m pytest -n auto -m 'not slurm'
