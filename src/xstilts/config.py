@@ -39,6 +39,13 @@ class Keep(Enum):
     scores = "none, once everything that starts from them is done"
 
 
+class Unavailable(Enum):
+    """What data that a world has nowhere does to a grid."""
+
+    refuse = "nothing runs"
+    skip = "the cells that need it are left out, and that is said"
+
+
 class From(Enum):
     """Where `do=rerun` starts."""
 
@@ -229,6 +236,7 @@ class Config:
     store: StorePaths = field(default_factory=StorePaths)
     library: str | None = None
     keep: Keep = Keep.inter
+    unavailable: Unavailable = Unavailable.refuse
     numerics: Numerics = field(default_factory=Numerics)
     # `from` is a word of Python's: see `start`
     start: From = From.target

@@ -53,8 +53,9 @@ def elsewhere(world: World, task: Task) -> bool:
 
 def nowhere(task: Task) -> str:
     """Why a task cannot be fetched, and how to get it all the same."""
+    why = task.notes.partition(". ")[0].rstrip(".") or "its YAML has no source.hub"
     how = "; with its files at hand, world.root=FOLDER says where they lie" if "files" in task.source else ""
-    return f"{task.name} is not on the hub: {task.notes.rstrip('.') or 'its YAML has no source.hub'}{how}"
+    return f"{task.name} is not on the hub: {why}{how}"
 
 
 def source(world: World, task: Task) -> dict[str, Any]:

@@ -66,10 +66,23 @@ class Chains:
             stages.append(Stage(step.kind, spec, upstream, about, place, digests=step.digests))
         return stages
 
+    def lacking(self, cell: Cell) -> list[str]:
+        """Why the world has data of a cell nowhere, a reason a task."""
+        trained = [
+            self.inputs.elsewhere(name, language).name
+            for _, mixture, languages in phases(cell)
+            for entry in mixture
+            for name in entry.tasks
+            for language in entry.languages or languages
+        ]
+        return [
+            reason for name in dict.fromkeys([*trained, cell.target.evaluate]) if (reason := self.inputs.lacking(name))
+        ]
+
     def _outline(self, cell: Cell) -> list[Step]:
         model = self.inputs.model(cell.model)
         steps = [
-            Step("train", "+".join(e.name for e in mixture), self._training(cell, model, mixture, phase, languages))
+            Step("train", _said(mixture, languages), self._training(cell, model, mixture, phase, languages))
             for phase, mixture, languages in phases(cell)
         ]
         _check_head(cell, self._task(cell), steps)
@@ -133,6 +146,12 @@ def phases(cell: Cell) -> list[tuple[str, Sequence[Entry], Sequence[str]]]:
         mlm = [cell.regime.mlm] if cell.regime.mlm else []
         found.append(("inter", [*cell.inter.mixture, *mlm], cell.regime.languages))
     return [*found, *(("target", mixture, ["en"]) for mixture in cell.target.train)]
+
+
+def _said(mixture: Sequence[Entry], languages: Sequence[str]) -> str:
+    """A mixture for people: its heads, and the languages it is trained on in where there are others than English."""
+    heads = "+".join(entry.name for entry in mixture)
+    return heads if list(languages) == ["en"] else f"{heads} in {' '.join(languages)}"
 
 
 def longest(model: Model) -> int | None:

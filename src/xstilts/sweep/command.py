@@ -15,7 +15,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
 from xstilts import owner
-from xstilts.config import From, Keep, Numerics
+from xstilts.config import From, Keep, Numerics, Unavailable
 from xstilts.errors import UserError, refusal
 from xstilts.store import Store
 from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention, running, screen, status, sweeps
@@ -75,15 +75,26 @@ class Command:
         numerics = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Numerics), self.base.numerics))
         assert isinstance(numerics, Numerics)
         keep = Keep[str(self.base.keep)].name
-        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, asdict(numerics)).plan()
+        skip = Unavailable[str(self.base.unavailable)] is Unavailable.skip
+        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, asdict(numerics), skip).plan()
 
     def plan(self) -> int:
         describe.describe(self.planned(), self.console, getattr(self.launcher, "workers", None) or 1)
         return 0
 
+    def available(self) -> Plan:
+        """The plan, when all of its data is somewhere; what is left out of it is said."""
+        plan = self.planned()
+        lines = describe.unavailable(plan)
+        if lines and not plan.skipped:
+            raise UserError("\n".join(lines))
+        for line in lines:
+            self._say(line)
+        return plan
+
     def filled(self) -> Plan:
         """The plan once the library holds what it reads: local worlds are filled now, the hub is not."""
-        plan = self.planned()
+        plan = self.available()
         if fetch.fill_local(plan, self.console):
             plan = self.planned()
         self.refuse_provisional(plan)
@@ -180,7 +191,7 @@ class Command:
         return 0
 
     def fetch(self) -> int:
-        fetch.fill(self.planned(), self.console)
+        fetch.fill(self.available(), self.console)
         return 0
 
     def clean(self) -> int:

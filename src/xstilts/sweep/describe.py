@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -37,6 +37,8 @@ def describe(plan: Plan, console: Console, workers: int = 1) -> None:
         say(f"same-task pairs (the target trains on the intermediate data again): {pairs}")
     for line in _lacking(plan):
         say(line)
+    for line in unavailable(plan):
+        say(line, style="yellow")
     seconds = [cost[s].seconds for s in needed]
     if seconds and None not in seconds:
         say(f"about {_hours(sum(s or 0.0 for s in seconds))} of one device, measured on this store's stages")
@@ -87,10 +89,25 @@ def _lacking(plan: Plan) -> Iterator[str]:
 def _provisional(plan: Plan) -> Iterator[str]:
     for inputs in plan.worlds.values():
         if inputs.provisional:
-            data = ", ".join(sorted(inputs.unfilled)) or "-"
+            data = listed(inputs.unfilled)
             models = ", ".join(sorted(inputs.unfilled_models)) or "-"
             how = "do=fetch fills it" if inputs.world.kind == "hub" else "do=run fills it first"
             yield f"provisional ids: the library {inputs.root} lacks data {data}; models {models}. {how}."
+
+
+def unavailable(plan: Plan) -> list[str]:
+    """What data is nowhere, a line a reason."""
+    said = "left out" if plan.skipped else "need it; unavailable=skip leaves them out"
+    return [f"{reason} ({count} cells {said})" for reason, count in plan.unavailable.items()]
+
+
+def listed(tasks: Iterable[str]) -> str:
+    """Names of tasks, those that are one task in several languages together."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for base, _, language in (name.partition(".") for name in sorted(tasks)):
+        found[base].append(language)
+    words = (f"{base} in {' '.join(one or 'en' for one in own)}" if any(own) else base for base, own in found.items())
+    return ", ".join(words) or "-"
 
 
 def size(count: float) -> str:

@@ -31,6 +31,7 @@ class Inputs:
         self._manifest = cache(self.library.manifest)
         self._model_manifest = cache(self.library.model_manifest)
         self.task = cache(self._task)  # type: ignore[method-assign]
+        self.lacking = cache(self._lacking)  # type: ignore[method-assign]
 
     @property
     def provisional(self) -> bool:
@@ -50,20 +51,29 @@ class Inputs:
             )
         return toy.localised(task, self.world.sizes) if self.world.kind == "toy" else task
 
-    def train(self, name: str, language: str) -> dict[str, Any]:
-        """The part of a task that is trained on in a language: its own, or that of the task elsewhere."""
+    def elsewhere(self, name: str, language: str) -> Task:
+        """The task whose training part is that of a task in a language: itself, or one of its own such as `mnli.de`."""
         task = self.task(name)
         if task.train is None:
             raise UserError(f"the task {name} has no training data: it can be evaluated, not trained on")
         if self.world.kind == "toy":
             language = toy.stand_in(task, language)
-        if language == task.train.split("/")[0]:
-            return self.part(task, task.train)
-        other = self.task(f"{name}.{language}")
-        assert other.train is not None
-        if self._manifest(other.name) is None and (reason := sources.lacking(asdict(self.world), other)):
+        return task if language == task.train.split("/")[0] else self.task(f"{name}.{language}")
+
+    def train(self, name: str, language: str) -> dict[str, Any]:
+        """The part of a task that is trained on in a language."""
+        task = self.elsewhere(name, language)
+        if task.name != name and (reason := self.lacking(task.name)):
             raise UserError(reason)
-        return self.part(other, other.train)
+        return self.part(task, str(task.train))
+
+    def lacking(self, name: str) -> str | None:
+        """Why this world has a task nowhere; None where it has. Replaced by its cached form at construction."""
+        return self._lacking(name)
+
+    def _lacking(self, name: str) -> str | None:
+        task = self.task(name)
+        return sources.lacking(asdict(self.world), task) if self._manifest(name) is None else None
 
     def has(self, task: Task, part: str) -> bool:
         """Whether the library has a part; of a task that is not filled yet, every published one."""

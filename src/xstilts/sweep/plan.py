@@ -29,6 +29,8 @@ class Plan:
     worlds: dict[str, Inputs]
     keep: str  # which weights stay
     baseline_added: int = 0  # cells that only the comparison needs
+    unavailable: Counter[str] = field(default_factory=Counter)  # why data is nowhere -> cells that need it
+    skipped: int = 0  # cells left out for that
 
     @cached_property
     def children(self) -> dict[str, list[str]]:
@@ -74,6 +76,9 @@ class Planner:
     baseline: bool
     keep: str
     numerics: dict[str, Any]
+    skip: bool = False  # cells whose data is nowhere
+    unavailable: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
     _chains: dict[str, Chains] = field(default_factory=dict)  # by world
     _models: dict[tuple[str, str], Model] = field(default_factory=dict)  # by model and world
 
@@ -85,12 +90,24 @@ class Planner:
             if not point.choices["inter"].object.mixture:  # no intermediate phase: nothing for a regime to feed
                 point = self.grid.point({**point.choices, "regime": english}, point.seed)
             asked.setdefault(_key(point), self._cell(point))
+        self._look(asked)
         cells = dict(asked)
         for one in asked.values() if self.baseline else ():
             point = self.grid.point({**one.choices, "inter": none, "regime": english}, one.seed)
             if _key(point) not in cells:
                 cells[_key(point)] = self._cell(point)
         return list(cells.values()), len(cells) - len(asked)
+
+    def _look(self, asked: dict[tuple[Any, ...], Cell]) -> None:
+        """Count the cells whose data is nowhere, by reason; take them out where that is wanted."""
+        for key, one in list(asked.items()):
+            reasons = self._of(one.choices["world"]).lacking(one)
+            self.unavailable.update(reasons)
+            if reasons and self.skip:
+                del asked[key]
+                self.skipped += 1
+        if self.skipped and not asked:
+            raise UserError(f"no cell is left: {'; '.join(self.unavailable)}")
 
     def plan(self) -> Plan:
         cells, added = self.cells()
@@ -105,7 +122,7 @@ class Planner:
             chains.append([stage.id for stage in chain])
         # A chain lists each stage after those it starts from, so the first mention of a stage is in order too.
         worlds = {label: of.inputs for label, of in self._chains.items()}
-        return Plan(cells, chains, stages, self.store, worlds, self.keep, added)
+        return Plan(cells, chains, stages, self.store, worlds, self.keep, added, self.unavailable, self.skipped)
 
     def _cell(self, point: Point) -> Cell:
         model, world = point.choices["model"], point.choices["world"]
