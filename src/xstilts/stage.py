@@ -85,7 +85,10 @@ class Stage:
         """Freeze into a YAML file that a person can read."""
         values = {"id": self.id, **asdict(self)}
         del values["digests"]
-        files.write_bytes(path, yaml.safe_dump(values, sort_keys=False, width=120).encode())
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, and a sweep has a thousand stages
+        data = yaml.dump(values, Dumper=dumper, sort_keys=False, width=120).encode()
+        if not path.exists() or path.read_bytes() != data:
+            files.write_bytes(path, data)
 
     @classmethod
     def load(cls, path: Path) -> Stage:

@@ -56,6 +56,7 @@ def test_a_time_limit_shorter_than_the_stage(lab: Lab) -> None:
         "recipe.pretrain.steps=1500",
         "hydra.launcher.partition=short",
         "hydra.launcher.timeout_min=1",
+        "hydra.launcher.signal_delay_s=5",
         "hydra.launcher.stages.any.evaluate.timeout_min=1",
     )
     lab.drained(600)
