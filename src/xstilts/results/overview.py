@@ -14,9 +14,8 @@ from rich.text import Text
 
 from xstilts.results.aggregate import BEST, KEYS, choices, overall, whole, with_best
 from xstilts.results.lines import DOWN, FAMILIES, QUIET, UP, Signs
-from xstilts.scoring.suites import SUITES, Suite, load
+from xstilts.scoring.suites import SUITES, TITLES, Suite, load
 
-TITLES = {"xtreme": "XTREME", "xtreme_r": "XTREME-R"}
 MEANS = ("mean_of_tasks", "mean_of_groups")
 
 

@@ -18,7 +18,8 @@ from xstilts import task
 from xstilts.errors import UserError, choices
 from xstilts.task import CONF
 
-SUITES = ("xtreme", "xtreme_r")
+TITLES = {"xtreme": "XTREME", "xtreme_r": "XTREME-R"}
+SUITES = tuple(TITLES)
 #: Languages that a target of both suites has in XTREME-R only.
 LATER = {"panx": "az gu lt pa pl qu ro uk", "tatoeba": "az lt pl ro uk", "xquad": "ro"}
 #: Where XTREME's evaluate.py groups otherwise: it knows no LAReQA, and XCOPA is a group too.
