@@ -144,10 +144,8 @@ def _sizes(counts: Mapping[str, int], every: Sequence[str] = ()) -> str:
         grouped.setdefault(part.rpartition("/")[2], {}).setdefault(number, []).append(" + ".join(languages))
     said = []
     for split, sizes in grouped.items():
-        numbers = [
-            (f"{number:,}" if number else "none") + _where(split, own, every)
-            for number, own in sorted(sizes.items(), reverse=True)
-        ]
+        ordered = sorted(sizes.items(), reverse=True)
+        numbers = [(f"{number:,}" if number else "none") + _where(split, own, every) for number, own in ordered]
         said.append(f"{split} {', '.join(numbers)}")
     return "; ".join(said)
 
