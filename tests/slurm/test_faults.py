@@ -15,8 +15,8 @@ LONG = ["recipe.pretrain.steps=600", "numerics.save_every=2"]
 
 
 def running(lab: Lab) -> str:
-    """Wait until the long training is well under way; its job's id."""
-    lab.until(lambda: len(lab.stages()) == 2 and lab.steps(lab.stage("train")) > 20, what="the training")
+    """Wait until the long training is well under way and has saved its state; its job's id."""
+    lab.until(lambda: [p for s in lab.stages() for p in s.glob("attempts/*/resume")], what="a saved state")
     return lab.job(lab.stage("train"))
 
 

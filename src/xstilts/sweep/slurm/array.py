@@ -92,6 +92,8 @@ class Arrays:
                     return _submit(calls, self._parameters(shape), Path(self.settings.keys["submitit_folder"]))
             except Exception as error:  # submitit's own, with what sbatch said somewhere in it
                 said = _said(error)
+                if not said:
+                    raise
                 if _FULL.search(said):
                     raise Full(said) from None
                 if not queue.busy(said):
@@ -141,8 +143,8 @@ def _environment(code: Path, numerics: dict[str, Any]) -> list[str]:
 
 
 def _said(error: Exception) -> str:
-    """What sbatch said, out of what submitit made of it."""
+    """What sbatch said, out of what submitit made of it; empty for an error that is not sbatch's."""
     text = getattr(error, "stderr", None) or str(error)
     lines = [line.strip() for line in str(text).splitlines()]
     told = [re.sub(r"^.*sbatch: (error|fatal): ", "", line) for line in lines if "sbatch:" in line]
-    return "; ".join(dict.fromkeys(told)) or "; ".join(lines)
+    return "; ".join(dict.fromkeys(told))

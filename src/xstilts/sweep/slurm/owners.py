@@ -52,7 +52,3 @@ def look(holder: dict[str, Any]) -> queue.Job | None:
     if found is None and not hidden:
         return queue.Job(holder["job"], "ENDED", "", "")
     return found
-
-
-def describe(holder: dict[str, Any]) -> str:
-    return f"job {holder['job'] or 'being submitted'} of {holder['user']} on {holder['cluster']}"
