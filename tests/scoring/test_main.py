@@ -118,7 +118,7 @@ def test_the_best_threshold_of_squad_v2(scored: Scored, tmp_path: Path) -> None:
 
 
 def test_equal_probabilities_are_not_taken_together(scored: Scored, tmp_path: Path) -> None:
-    """So the script's best F1 may be below that at a fixed threshold."""
+    """So the script's best may be one that no threshold gives."""
     sure = put(tmp_path / "na", {"c": 0.5, "a": 0.5, "b": 0.5, "d": 0.9})
     said = {"a": "cat", "b": "dog", "c": "x", "d": "bird"}
     found = scored("squad_v2", said, QUESTIONS, "--na-prob", str(sure), "--na-prob-thresh", "0.5")
@@ -126,6 +126,13 @@ def test_equal_probabilities_are_not_taken_together(scored: Scored, tmp_path: Pa
     sure = put(tmp_path / "na", {"a": 0.5, "c": 0.5, "b": 0.9, "d": 0.9})
     found = scored("squad_v2", said, QUESTIONS, "--na-prob", str(sure), "--na-prob-thresh", "0.5")
     assert (found["f1"], found["best_f1"]) == (50, 75), "a without c is no threshold, and the script takes it"
+
+
+def test_the_best_may_be_below_a_fixed_threshold(scored: Scored, tmp_path: Path) -> None:
+    """An article normalises to no answer, which is right, and the search takes it for an answer."""
+    sure = put(tmp_path / "na", {"c": 0.1, "d": 0.2, "a": 0.5, "b": 0.5})
+    found = scored("squad_v2", {"a": "cat", "b": "dog", "c": "the", "d": "a"}, QUESTIONS, "--na-prob", str(sure))
+    assert (found["f1"], found["best_f1"], found["best_f1_thresh"]) == (100, 50, 0)
 
 
 @pytest.mark.parametrize("file", ["answer", "probability"])

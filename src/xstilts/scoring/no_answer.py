@@ -2,7 +2,9 @@
 
 Where a question's probability of having no answer exceeds a threshold, its answer counts as the empty text. The best
 threshold is looked for as the script does: questions are answered one after the other, the most probably answerable
-first, and those of one probability are not taken together. So the best F1 may be below that at a fixed threshold.
+first. Those of one probability are not taken together, so the best may be one that no threshold gives. An answer that
+normalises to nothing is right where there is none, but the search takes it for an answer, so the best may also be below
+the score at a fixed threshold.
 """
 
 from __future__ import annotations
