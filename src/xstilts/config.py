@@ -70,6 +70,11 @@ class Sampler(Enum):
     uniform = "uniform"
 
 
+def _object(schema: type, values: Any) -> Any:
+    """Values below a key whose own type OmegaConf cannot say, with the same checks."""
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+
+
 @dataclass
 class Training:
     """How one phase is trained. In a recipe's sections null means: not said here. Every key decides the result."""
@@ -100,7 +105,7 @@ class Training:
 
 @dataclass
 class Recipe:
-    """Sections apply in this order, later ones win: common, formats, tasks or mixture, then the phase.
+    """Sections apply in this order, later ones win: common, formats, models, tasks or mixture, then the phase.
 
     The phase sections are for the command line: `recipe.target.lr=2e-5` beats whatever the recipe says a task.
     """
@@ -109,11 +114,20 @@ class Recipe:
     about: str = ""
     common: Training = field(default_factory=Training)
     formats: dict[str, Training] = field(default_factory=dict)
+    models: dict[str, dict[str, Training]] = field(default_factory=dict)  # by model, then by format
     tasks: dict[str, Training] = field(default_factory=dict)  # by the name of a mixture's entry
     mixture: Training = field(default_factory=Training)  # several entries at once
     inter: Training = field(default_factory=Training)
     target: Training = field(default_factory=Training)
     pretrain: Training = field(default_factory=Training)
+    assumed: dict[str, list[Any]] = field(default_factory=dict)  # keys no source gives -> values to try as well
+
+    def __post_init__(self) -> None:
+        # OmegaConf makes objects of one level of a dictionary, and not of two.
+        self.models = {
+            model: {name: _object(Training, section) for name, section in sections.items()}
+            for model, sections in self.models.items()
+        }
 
 
 @dataclass
@@ -173,8 +187,7 @@ class Target:
 
     def __post_init__(self) -> None:
         # OmegaConf types lists of classes, and no lists of lists of them.
-        entry = OmegaConf.structured(Entry)
-        self.train = [[OmegaConf.to_object(OmegaConf.merge(entry, e)) for e in mixture] for mixture in self.train]
+        self.train = [[_object(Entry, entry) for entry in mixture] for mixture in self.train]
 
 
 @dataclass

@@ -92,7 +92,7 @@ class Chains:
         self, cell: Cell, model: dict[str, Any], mixture: Sequence[Entry], phase: str, languages: Sequence[str]
     ) -> dict[str, Any]:
         entries = [self._entry(entry, entry.languages or languages) for entry in mixture]
-        recipe = training(cell.recipe, entries, phase)
+        recipe = training(cell.recipe, entries, phase, cell.model.name)
         check_positions(cell, recipe, "+".join(e.name for e in mixture), phase)
         return {"model": model, "mixture": entries, "recipe": recipe}
 
@@ -122,7 +122,7 @@ class Chains:
 
     def _evaluation(self, cell: Cell, model: dict[str, Any]) -> dict[str, Any]:
         task, recipe = self._task(cell), cell.recipe
-        read = limits(recipe, task)
+        read = limits(recipe, task, cell.model.name)
         check_positions(cell, read, task.name, "target")
         if task.name not in self._parts:
             self._parts[task.name] = self.inputs.evaluated(task)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from enum import Enum
 from typing import Any
 
-from xstilts.config import Checkpoint, Recipe, Training
+from xstilts.config import Checkpoint, Recipe, Sampler, Training
 from xstilts.errors import UserError
 from xstilts.task import Task
 
@@ -31,13 +31,13 @@ _HOLDS = {
 }
 
 
-def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
+def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str, model: str) -> dict[str, Any]:
     """The recipe of one training of a mixture's entries. Raises `UserError` naming what a recipe does not say.
 
     Entries with a fixed rate come on top of what the training is about, and have no say in how it is done.
     """
     entries = [e for e in entries if e.get("rate") is None] or entries
-    values = _said(recipe, entries, phase)
+    values = _said(recipe, entries, phase, model)
     where = f"for {'+'.join(e['name'] for e in entries)} in the {phase} phase"
     open_ = [k for k, v in values.items() if v is None and k not in _MAY_BE_NULL]
     if values["steps"] is None and values["epochs"] is None:
@@ -53,20 +53,24 @@ def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str) -> d
         values["eval_every"] = values["patience"] = values["selection_items"] = None
     if len(entries) == 1:
         values["sampler"], values["temperature"], values["cap"] = "proportional", 1.0, None
+    elif values["cap"] is not None and values["sampler"] is not Sampler.temperature:
+        raise UserError(f"recipe={recipe.name}: cap={values['cap']} {where} needs sampler=temperature")
     return {k: v.value if isinstance(v, Enum) else v for k, v in values.items()}
 
 
-def limits(recipe: Recipe, task: Task) -> dict[str, Any]:
+def limits(recipe: Recipe, task: Task, model: str) -> dict[str, Any]:
     """How an evaluation of a task reads its items: as a training on it would."""
-    return training(recipe, [{"name": task.name, "task": task.identity()}], "target")
+    return training(recipe, [{"name": task.name, "task": task.identity()}], "target", model)
 
 
-def _said(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str) -> dict[str, Any]:
+def _said(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str, model: str) -> dict[str, Any]:
     """What the recipe's sections say of a training, later ones over earlier ones."""
     formats = {str(e["task"]["format"]) for e in entries}
     sections = [recipe.common]
     if len(formats) == 1:
-        sections.append(recipe.formats.get(formats.pop(), Training()))
+        (name,) = formats
+        sections.append(recipe.formats.get(name, Training()))
+        sections.append(recipe.models.get(model, {}).get(name, Training()))
     sections.append(recipe.tasks.get(entries[0]["name"], Training()) if len(entries) == 1 else recipe.mixture)
     sections.append(getattr(recipe, phase))
     values: dict[str, Any] = {f.name: None for f in fields(Training)}
