@@ -49,6 +49,8 @@ class FakeSlurm:
         if what == "show":
             return "\n".join(f"{key:24}= {value}" for key, value in state["config"].items())
         if what == "release":
+            if not any(number.split("_")[0] in rest for number in self.live()):
+                raise Refused("scontrol: Job has already finished for job 1; slurm_suspend error")
             for number, job in state["jobs"].items():
                 if number.split("_")[0] in rest and job["reason"] == "JobHeldUser":
                     job["reason"] = "Dependency" if job["after"] else "Priority"

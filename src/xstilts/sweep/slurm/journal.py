@@ -10,6 +10,7 @@ whose id was never written down.
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from xstilts.sweep.slurm import queue
 
 #: In the environment of a job that submits what did not fit in before: the name of the first submission.
 WAVE = "XSTILTS_WAVE"
+
+#: What scontrol says of a job that was cancelled before its release.
+_OVER = re.compile("already finished|invalid job id", re.IGNORECASE)
 
 
 @dataclass
@@ -60,8 +64,12 @@ class Submission:
 
     def release(self) -> None:
         """Let everything start."""
-        if self.arrays:
-            queue.call("scontrol", "release", *self.arrays)
+        for number in self.arrays:
+            try:
+                queue.call("scontrol", "release", number)
+            except queue.Refused as refused:
+                if not _OVER.search(str(refused)):
+                    raise
         self.save("released")
 
 
