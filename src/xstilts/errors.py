@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"/\.([^/]+)\.[0-9a-f]{8}\.(tmp|gone)")  # see xstilts.files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -46,7 +48,8 @@ def refusal(error: BaseException) -> str | None:
         if full in str(error):
             return f"the disk is full ({full}): free some space, then the same command goes on"
     if isinstance(error, OSError) and number in _FORBIDDEN:
-        return f"{error.filename or 'the store'}: {error.strerror}"
+        path = _TEMPORARY.sub(r"/\1", str(error.filename or "the store"))
+        return f"{path}: {error.strerror}"
     return None
 
 
