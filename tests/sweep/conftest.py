@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from commandline import Planned
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 
-from xstilts import files, task
 from xstilts.sweep.check import check
 from xstilts.sweep.command import Command
 from xstilts.sweep.compose import compose, loader
 from xstilts.sweep.plan import Plan
-
-Planned = Callable[..., Plan]
 
 
 @pytest.fixture(scope="session")
@@ -36,27 +32,3 @@ def planned(tmp_path: Path, found: ConfigLoader) -> Planned:
         return Command(arguments, params, found, "config").planned()
 
     return plan
-
-
-def fill(library: Path, world: str, *tasks: str, models: tuple[str, ...] = (), **changes: Any) -> None:
-    """Manifests as if a library held these tasks whole; `changes` maps TASK__LANGUAGE__SPLIT to another content."""
-    for name in tasks:
-        known = task.load(name)
-        contents = {
-            part: f"{name} {part} {changes.get(f'{name}/{part}'.replace('/', '__'), '')}" for part in known.parts
-        }
-        manifest = {
-            "task": name,
-            "format": known.format,
-            "world": world,
-            "source": {},
-            "complete": True,
-            "files": {part: {"rows": 10, "sha256": text, "expected": None} for part, text in contents.items()},
-            "missing": [],
-        }
-        (library / "data" / name).mkdir(parents=True, exist_ok=True)
-        files.write_json(library / "data" / name / "manifest.json", manifest)
-    for name in models:
-        (library / "models" / name).mkdir(parents=True, exist_ok=True)
-        manifest = {"model": name, "world": world, "source": {}, "weights": f"weights of {name}", "tokenizer": "bpe"}
-        files.write_json(library / "models" / name / "manifest.json", {**manifest, "vocabulary": 250002})

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Planned, fill
+from commandline import Planned, fill
 
 from xstilts.config import Do
 from xstilts.errors import UserError
 from xstilts.sweep import compose
 from xstilts.sweep.check import check
 from xstilts.sweep.entry import menu
+from xstilts.sweep.sweeps import record
 from xstilts.task import CONF
 
 LAUNCH = CONF.parent / "launch.py"
@@ -100,6 +101,8 @@ MISTAKES = {
     "numerics.threads=1,2": ["numerics.threads takes one value"],
     "baseline=true,false": ["baseline takes one value"],
     "from=inter,target": ["from takes one value"],
+    "keep=[all,inter]": ["keep takes one value"],
+    "recipe.target.lr=[1e-5,fast]": ["recipe.target.lr", "'fast'"],
 }
 #: a plan is needed to see these
 IMPOSSIBLE = {
@@ -175,8 +178,6 @@ def test_mistakes_are_refused(line: str, elsewhere: Path) -> None:
 @pytest.mark.parametrize("line", IMPOSSIBLE)
 def test_what_cannot_work_is_refused(line: str, planned: Planned, elsewhere: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        from xstilts.sweep.sweeps import record
-
         record(planned(*words(line)), [], None)
     complain(str(caught.value), IMPOSSIBLE[line])
     assert list(elsewhere.iterdir()) == []
@@ -201,6 +202,8 @@ def test_a_library_of_another_world_is_not_touched(planned: Planned, tmp_path: P
         ("model=[base,large]", ["model=base,large"]),
         ("model=glob(x*)", ["model=xl"]),
         ("seed=[0,1]", ["seed=0,1"]),
+        ("recipe.target.lr=[1e-5,2e-5]", ["++recipe.target.lr=1e-05,2e-05"]),
+        ("target.same_task=[a,b]", ["++target.same_task=[a,b]"]),
         ("recipe.target.lr=1e-5,2e-5", ["++recipe.target.lr=1e-5,2e-5"]),
         ("++recipe.target.lr=1e-5", ["++recipe.target.lr=1e-5"]),
         ("recipe.tasks.mnli.lr=3", ["++recipe.tasks.mnli.lr=3"]),
@@ -223,7 +226,7 @@ def test_what_hydra_gets(line: str, checked: list[str]) -> None:
     assert check(line.split()) == checked
 
 
-# files of a user's own -------------------------------------------------------------------------------------------------
+# files of a user's own -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -268,7 +271,7 @@ def test_mistakes_in_files_are_refused(
     assert list(elsewhere.iterdir()) == []
 
 
-# the real command ------------------------------------------------------------------------------------------------------
+# the real command ----------------------------------------------------------------------------------------------------
 
 
 def launch(*typed: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,14 @@ def _value(override: Override, line: str, schema: DictConfig) -> str:
     if head not in _TOP or head == "experiment":
         raise UserError(f"unknown key {key!r}; {choices(head, _TOP)}")
     sweeps = head in GROUPS or key == "seed"
-    if override.is_sweep_override() and not sweeps:
+    several = override.is_sweep_override() or (isinstance(override.value(), list) and not takes_list(key))
+    if several and not sweeps:
         raise UserError(
             f"{key} takes one value, not a list: {', '.join((*GROUPS, 'seed'))} and keys below can be swept"
         )
     if key.startswith(("recipe.formats.", "recipe.tasks.")):
         _section(key)
-    values = _values(override) if override.is_sweep_override() or key == "seed" else [override.value()]
+    values = _values(override) if several else [override.value()]
     if not values:
         raise UserError(f"{line}: no value given")
     for value in values:
@@ -143,8 +145,8 @@ def _value(override: Override, line: str, schema: DictConfig) -> str:
         _typed(schema, key, value)
     if key in _TEXTS and value is not None:
         line = _text(key, line)
-    if key == "seed" and not override.is_sweep_override():
-        line = f"seed={','.join(map(str, values))}"
+    if several and not override.is_sweep_override():
+        line = f"{key}={override.get_value_element_as_str()[1:-1]}"
     # A recipe need not mention every key of the schema, and Hydra overrides only what it finds: `++` adds as well.
     return f"++{line}" if head in GROUPS else line
 
@@ -179,11 +181,8 @@ def _text(key: str, line: str) -> str:
 
 def _typed(schema: DictConfig, key: str, value: Any) -> None:
     """Whether a key of the schema exists and takes this value; `schema` is changed."""
-    nested = value
-    for part in reversed(schema_name(key).split(".")):
-        nested = {part: nested}
     try:
-        schema.merge_with(nested)
+        schema.merge_with(_nested(key, value))
         if key.startswith("numerics"):
             OmegaConf.to_object(schema.numerics)
     except OmegaConfBaseException as error:
@@ -204,14 +203,33 @@ def _composed(base: DictConfig, found: ConfigLoader, schema: DictConfig) -> None
     params = base.hydra.sweeper.get("params") or {}
     name = base.hydra.runtime.choices.get("experiment")
     try:
-        _checked([f"{key}={as_text(value)}" for key, value in params.items()], found, schema)
+        _checked([f"{key}={as_text(key, value)}" for key, value in params.items()], found, schema)
     except UserError as error:
         raise UserError(f"experiment={name}: {error}") from None
 
 
-def as_text(value: Any) -> str:
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(schema_name(key).split(".")):
+        value = {part: value}
+    return value
+
+
+@cache
+def takes_list(key: str) -> bool:
+    """Whether a list is one value of a key; of any other key it is values to sweep."""
+    try:
+        OmegaConf.merge(OmegaConf.structured(Config), _nested(key, []))
+    except OmegaConfBaseException:
+        return False
+    return True
+
+
+def as_text(key: str, value: Any) -> str:
     """A value of an experiment's `params` as it would be typed."""
-    return "[" + ",".join(map(str, value)) + "]" if OmegaConf.is_list(value) or isinstance(value, list) else str(value)
+    if not (OmegaConf.is_list(value) or isinstance(value, list)):
+        return str(value)
+    text = ",".join(map(str, value))
+    return f"[{text}]" if takes_list(key) else text
 
 
 def _hydra(lines: Sequence[str], base: DictConfig) -> None:

@@ -8,7 +8,7 @@ of whole cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
@@ -178,7 +178,7 @@ def _plain(path: Path, overriding: bool = False) -> dict[str, Any] | None:
 def _axes(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader) -> tuple[list[str], list[Axis]]:
     """Typed overrides and an experiment's params -> constants as strings, and axes. What is typed wins."""
     typed_keys = {o.key_or_group for o in _parse(arguments, loader)}
-    defaults = [f"{key}={as_text(value)}" for key, value in params.items() if key not in typed_keys]
+    defaults = [f"{key}={as_text(key, value)}" for key, value in params.items() if key not in typed_keys]
     constants: list[str] = []
     axes: list[Axis] = []
     for override in [*_parse(defaults, loader), *_parse(arguments, loader)]:
@@ -186,7 +186,7 @@ def _axes(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader
         if override.is_sweep_override():
             if not override.is_discrete_sweep():
                 raise UserError(f"{override.input_line}: a sweep needs a list of values, as {key}=a,b")
-            values = _unique(override.sweep_string_iterator())
+            values = tuple(dict.fromkeys(override.sweep_string_iterator()))
         elif key in (*GROUPS, "seed"):
             value = override.value()
             members = value if isinstance(value, list) else [override.get_value_element_as_str()]
@@ -213,15 +213,6 @@ def _head(override: str) -> str:
 
 def _parse(lines: Sequence[str], loader: ConfigLoader) -> list[Override]:
     return OverridesParser.create(config_loader=loader).parse_overrides(list(lines))
-
-
-def _unique(texts: Iterable[str]) -> tuple[str, ...]:
-    """The first way in which each value is written: 1e-5 and 0.00001 are one."""
-    parser = OverridesParser.create()
-    found: dict[str, str] = {}
-    for text in texts:
-        found.setdefault(repr(parser.parse_override(f"x={text}").value()), text)
-    return tuple(found.values())
 
 
 def _check_settings(name: str, plain: dict[str, Any], config: DictConfig) -> None:
