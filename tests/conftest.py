@@ -28,3 +28,19 @@ def slices() -> Path:
     if not path.is_dir():
         pytest.fail(f"XSTILTS_DATA={folder} is not a folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a small grid done by uninterrupted commands; shared by all tests, which copy what they change."""
+    import launching
+
+    base = tmp_path_factory.getbasetemp()
+    store = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reference"
+    with launching.once(store) as first:
+        if first:
+            for grid in (launching.FIRST, launching.GRID):
+                code, text = launching.launch(store, *grid, "keep=all")
+                assert code == 0, text
+                (store / f"{'first' if grid is launching.FIRST else 'second'}.txt").write_text(text)
+    return store
