@@ -41,12 +41,12 @@ class Outcome:
         title = f"{len(self.failures)} failed" + (f", {blocked} blocked by them" if blocked else "")
         table = Table(title=title, title_justify="left", title_style="bold red", box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("failed", overflow="fold", ratio=2)
-        table.add_column("why, and its log", overflow="fold", ratio=5)
-        if blocked:
-            table.add_column("blocks", justify="right")
+        table.add_column("blocks", justify="right")
+        table.add_column("why", overflow="fold", ratio=5)
         for failure in self.failures:
-            why = Text(failure.error)
-            if failure.log:
-                why.append(f"\n{failure.log}", "dim")
-            table.add_row(Text(failure.label), why, *([str(failure.blocks or "-")] if blocked else []))
+            table.add_row(Text(failure.label), str(failure.blocks or "-"), Text(failure.error))
+        console.print()
         console.print(table)
+        for failure in self.failures:
+            if failure.log:  # outside of the table, so that it can be copied
+                console.print(Text.assemble("log of ", failure.label, ": ", (failure.log, "bold")), soft_wrap=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from xstilts.sweep.check import loader
+from xstilts.sweep.compose import loader
 from xstilts.sweep.workstation import AGAIN
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -69,7 +70,11 @@ def place(store: Store, name: str) -> Path:
 
 
 def names(store: Store) -> list[str]:
-    return sorted(p.stem for p in (store.root / "sweeps").glob("*.yaml"))
+    try:
+        found = os.listdir(store.root / "sweeps")  # a glob would take what it may not read for empty
+    except FileNotFoundError:
+        return []
+    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
 
 
 def load(store: Store, name: str) -> Sweep:
