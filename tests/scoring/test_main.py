@@ -201,7 +201,8 @@ def test_tatoeba(scored: Scored) -> None:
 
 
 def test_tatoeba_of_embeddings(scored: Scored) -> None:
-    english, language = np.eye(3, dtype=np.float32), 5 * np.eye(3)[[1, 0, 2]] + 0.1
+    english, language = np.eye(3, dtype=np.float32), np.eye(3)[[1, 0, 2]] + 0.1
+    language[2] *= 50  # the angle counts, not the length
     assert scored("tatoeba", (english, language), "1\n0\n1\n")["accuracy"] == pytest.approx(200 / 3)
     assert scored("tatoeba", (english, language), "2\t1\n0\t1\n1\t0\n2\t2\n")["accuracy"] == 100
 
@@ -259,6 +260,7 @@ MALFORMED: list[tuple[str, Content | tuple[Content, ...], Content, str]] = [
     ("accuracy", "a\n", "a\tx\n", "gold: has columns and the other file has none: say with --column"),
     ("accuracy", b"a\n\xff\n", "a\na\n", r"said0:2: is not UTF-8 \(byte 3 of the file\)"),
     ("f1", "A\n\nA\n", "A\n\nA\nB\n", r"said0:3: a sentence of 1 tags begins here, and .*gold:3 one of 2"),
+    ("f1", "O\n\nA\n\nA\n", "O\n\nA\nB\n\nA\n", r"said0:3: a sentence of 1 tags begins here, and .*gold:3 one of 2"),
     ("f1", "A\n", "A\n\nA\n", r"said0:1: has 1 sentences, where .*gold has 2"),
     ("f1", "x\tA\n", "A\n", r"said0:1: is not one tag but 'x\\tA'; if it is a column of the line, give --column"),
     ("bucc", "a b\n", "a\tb\n", "said0:1: is not two ids with a tab between them"),
