@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,12 @@ def tokenizer(library: Library, stage: Stage) -> PreTrainedTokenizerBase:
                 f"the {file} of {name} in {library.root} changed since this stage was planned; "
                 "run the same command again"
             )
-    return tokenizers.load(library.model_folder(name))
+    return _tokenizer(library.model_folder(name), manifest["tokenizer"])
+
+
+@lru_cache(maxsize=4)  # XLM-R's takes seconds to load, and a process does many stages
+def _tokenizer(folder: Path, digest: str) -> PreTrainedTokenizerBase:
+    return tokenizers.load(folder)
 
 
 def encoder(library: Library, stage: Stage, checkpoint: Path | None, dropout: float | None = None) -> Encoder:
