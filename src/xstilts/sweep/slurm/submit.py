@@ -123,7 +123,8 @@ class Driver:
                 self.claims.pop(name).release()
                 self.found.left[name] = "the next wave submits it"
         if self.found.next:
-            half = list(arrays.jobs.values())[: max(1, min(100, len(arrays.jobs) // 2))]
+            ahead = list(arrays.jobs.values()) or [*filter(None, self.found.theirs.values())]
+            half = ahead[: max(1, min(100, len(ahead) // 2))]
             waits = [f"Dependency=afterany:{':'.join(half)}"] if half else [f"StartTime=now+{wave.LATER}minutes"]
             queue.call("scontrol", "update", f"JobId={self.found.next}", *waits)
 
