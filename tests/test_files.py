@@ -179,8 +179,9 @@ def test_removing_again_what_a_kill_left_half_removed(tmp_path: Path, monkeypatc
     for _ in range(2):
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "x").write_text("1")
-        with monkeypatch.context() as killed, pytest.raises(Refused):
+        with monkeypatch.context() as killed:
             killed.setattr(shutil, "rmtree", refuse)
-            files.remove(tmp_path / "a")
+            with pytest.raises(Refused):
+                files.remove(tmp_path / "a")
         assert not (tmp_path / "a").exists()
     assert all(name.endswith(".gone") for name in names(tmp_path))
