@@ -83,7 +83,7 @@ def test_arrays_stay_below_the_limit(house: House) -> None:
     house.check(stages)
 
 
-@pytest.mark.parametrize("limit", [2, 3, 5, 7, 20])
+@pytest.mark.parametrize("limit", [2, 5, 20])
 @pytest.mark.parametrize("how", ["cluster", "key"])
 def test_waves(house: House, monkeypatch: pytest.MonkeyPatch, limit: int, how: str) -> None:
     """With room for few jobs, the job of the next wave is among them, and everything is done in the end, once."""
@@ -190,7 +190,7 @@ def _around(inner: Callable[..., Any], step: Callable[[], None]) -> Callable[...
 
 @pytest.mark.slow
 def test_a_driver_killed_at_any_step_is_repaired_by_the_same_command(house: House) -> None:
-    stages = tree(2, 1)
+    stages = tree(1, 1)
     empty = house.slurm.load()
     for number in itertools.count(1):
         house.slurm.save(empty)
@@ -200,7 +200,7 @@ def test_a_driver_killed_at_any_step_is_repaired_by_the_same_command(house: Hous
             break
         house.submit(stages)
         house.check(stages)
-    assert number > 50
+    assert number > 40
 
 
 def test_cancel_spares_what_another_sweep_waits_for(house: House) -> None:
