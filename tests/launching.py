@@ -123,7 +123,8 @@ def launch(store: Path, *arguments: str, **options: Any) -> tuple[int, str]:
 
 def here(store: Path, *arguments: str) -> int:
     """The same in this process, which saves its imports: the exit status."""
-    line = check([*SMALL, f"store={store}", *arguments])
+    small = [] if "do=retry" in arguments else SMALL  # a sweep is run again as it was typed
+    line = check([*small, f"store={store}", *arguments])
     found = loader()
     named = any(a.startswith("experiment=") for a in line)
     params = compose(found, line, mode=RunMode.MULTIRUN).hydra.sweeper.params if named else {}
@@ -185,6 +186,13 @@ def once(folder: Path) -> Iterator[bool]:
         first = not (folder / ".made").exists()
         yield first
         (folder / ".made").touch()
+
+
+def scores(store: Path, label: str) -> bytes:
+    """What an evaluation that is done has measured."""
+    done = stage(store, label).published
+    assert done is not None
+    return (done / "scores.parquet").read_bytes()
 
 
 def log(store: Path, label: str, number: int) -> str:
