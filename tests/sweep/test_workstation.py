@@ -180,14 +180,14 @@ def test_failures_are_named_and_the_rest_goes_on(
 
     assert here(store, "do=status", "sweep=broken") == 0
     said = capsys.readouterr().out
-    assert "3 failed, 2 blocked of 11 stages" in " ".join(said.split())
+    assert "3 failed, 2 blocked of 12 stages" in " ".join(said.split())
     assert "does not fit the model's config" in " ".join(said.split())
 
     for path, content in zip(paths, whole, strict=True):
         path.write_bytes(content)
     assert here(store, "do=retry", "sweep=broken", "keep=all") == 0
     said = capsys.readouterr().out
-    assert "11 stages, 5 to run" in said
+    assert "12 stages, 5 to run" in said
     assert "Missing" not in said
     again = {label: count for label, count in attempts(store).items() if count > 1}
     assert set(again) == {
