@@ -38,8 +38,8 @@ SMALL = [
     "recipe.common.steps=2",
     "numerics.device=cpu",
 ]
-GRID = ["model=base", "inter=mnli", "target=xnli,tatoeba"]  # with its baselines 4 cells of 7 stages
-FIRST = ["model=base", "inter=none", "target=tatoeba"]  # 2 of these stages
+GRID = ["model=xl", "inter=mnli", "target=xnli,tatoeba"]  # with its baselines 4 cells of 7 stages
+FIRST = ["model=xl", "inter=none", "target=tatoeba"]  # 2 of these stages
 DEADLINE = 240.0  # seconds for anything, on a busy machine
 DEFAULT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -65,9 +65,9 @@ def test_a_disk_that_becomes_full(reference: Path, tmp_path: Path, capsys: pytes
         assert code == 1
         assert "the disk is full (No space left on device): free some space, then the same command goes on" in text
         assert "1 failed, 1 blocked by them" in text
-        assert f"log of base > toy_pretrain: {stage(store, 'base > toy_pretrain').root}/attempts/1/log.txt\n" in text
+        assert f"log of xl > toy_pretrain: {stage(store, 'xl > toy_pretrain').root}/attempts/1/log.txt\n" in text
         assert "Traceback" not in text
-        folder = stage(store, "base > toy_pretrain")
+        folder = stage(store, "xl > toy_pretrain")
         assert not folder.marker.exists()
         assert not list(store.rglob(".*.tmp"))
         assert not (folder.root / "attempts/1/checkpoint").exists()
@@ -82,7 +82,7 @@ def test_a_disk_that_becomes_full(reference: Path, tmp_path: Path, capsys: pytes
         ballast.unlink()
         code, text = launch(store, *line)
         assert code == 0, text
-        label = "base > toy_pretrain : tatoeba"
+        label = "xl > toy_pretrain : tatoeba"
         assert scores(store, label) == scores(reference, label)
 
 

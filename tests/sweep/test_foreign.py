@@ -21,7 +21,7 @@ def test_cells_by_somebody_elses_launcher(reference: Path, tmp_path: Path, name:
     assert code == 1, text
     assert "2 failed" in text
     assert "is not whole Parquet" in " ".join(text.split())
-    assert " ".join(text.split()).count("base mnli english xnli smoke") == 1
+    assert " ".join(text.split()).count("xl mnli english xnli smoke") == 1
     data.write_bytes(whole)
     code, text = launch(store, *line, workers=None)
     assert code == 0, text

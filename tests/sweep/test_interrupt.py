@@ -14,7 +14,7 @@ from launching import FIRST, Launch, Terminal, launch, library, record, stage, u
 from xstilts import files
 
 LONG = [*FIRST, "recipe.pretrain.steps=400", "keep=all"]
-TRAINED = "base > toy_pretrain"
+TRAINED = "xl > toy_pretrain"
 STEPS = 30  # that are made between two interruptions
 
 

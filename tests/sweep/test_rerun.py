@@ -9,8 +9,8 @@ import pytest
 from launching import copy, here, record, results, scores, stage
 from xstilts import files
 
-CELL = ["model=base", "inter=mnli", "target=xnli"]
-INTER, TARGET = "base > toy_pretrain > mnli", "base > toy_pretrain > mnli > mnli"
+CELL = ["model=xl", "inter=mnli", "target=xnli"]
+INTER, TARGET = "xl > toy_pretrain > mnli", "xl > toy_pretrain > mnli > mnli"
 
 
 def test_from_the_target_with_weights_that_were_deleted(

@@ -28,7 +28,7 @@ from launching import (
 )
 from xstilts.store import Store
 
-PRETRAIN = "base > toy_pretrain"
+PRETRAIN = "xl > toy_pretrain"
 ENDLESS = [*FIRST, "recipe.pretrain.steps=1000000"]
 KILLS = 5
 
@@ -168,7 +168,7 @@ def test_failures_are_named_and_the_rest_goes_on(
     assert "Traceback" not in text
     end = text[text.index("3 failed, 2 blocked by them") :]
     plain = " ".join(end.split())
-    for label in ("base > toy_pretrain > mnli", "large > toy_pretrain > mnli", "xl > toy_pretrain > mnli : xnli"):
+    for label in ("xl > toy_pretrain > mnli", "large > toy_pretrain > mnli", "xl > toy_pretrain > mnli : xnli"):
         assert f"failed  {label}: " in text
         assert f"log of {label}: {stage(store, label).attempts()[-1]}/log.txt" in end
         assert "Traceback" not in log(store, label, 1)
@@ -191,11 +191,11 @@ def test_failures_are_named_and_the_rest_goes_on(
     assert "Missing" not in said
     again = {label: count for label, count in attempts(store).items() if count > 1}
     assert set(again) == {
-        "base > toy_pretrain > mnli",
+        "xl > toy_pretrain > mnli",
         "large > toy_pretrain > mnli",
         "xl > toy_pretrain > mnli : xnli",
     }
-    mine = [row for row in results(store) if row.startswith("base,") and ",none," in row]
+    mine = [row for row in results(store) if row.startswith("xl,") and ",none," in row]
     assert mine
     assert set(mine) <= set(results(reference)), "as if nothing had happened"
 
