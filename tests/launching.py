@@ -25,6 +25,7 @@ from hydra.types import RunMode
 
 from hydra_plugins.xstilts.launcher import WorkstationLauncher
 from xstilts import files
+from xstilts.stage import Stage
 from xstilts.store import Folder, Store
 from xstilts.sweep.check import check
 from xstilts.sweep.command import command
@@ -157,16 +158,18 @@ def copy(reference: Path, store: Path) -> Path:
 
 def attempts(store: Path) -> dict[str, int]:
     """How many attempts each stage has, by its label."""
-    from xstilts.stage import Stage
-
     return {Stage.load(f.spec).label: len(f.attempts()) for f in Store(store).stages() if f.spec.exists()}
 
 
-def stage(store: Path, label: str) -> Folder:
-    """The folder of the stage with a label."""
-    from xstilts.stage import Stage
+def stage(store: Path, label: str, seed: int = 0) -> Folder:
+    """The folder of the stage with a label, of the cells with a seed."""
+    found = {f.root.name: (f, Stage.load(f.spec)) for f in Store(store).stages() if f.spec.exists()}
 
-    return next(f for f in Store(store).stages() if f.spec.exists() and Stage.load(f.spec).label == label)
+    def seeds(one: Stage) -> set[int]:
+        above = [seeds(found[u][1]) for u in one.upstream.values()]
+        return {one.spec["seed"]} if "seed" in one.spec else set().union(*above)
+
+    return next(f for f, one in found.values() if one.label == label and seeds(one) == {seed})
 
 
 def results(store: Path) -> list[str]:
