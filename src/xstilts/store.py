@@ -206,7 +206,7 @@ class Store:
 
 
 def held(folder: Folder, number: int) -> Claim | None:
-    """The claim of that number, for whom it was taken in advance; None when released, or when another has taken over."""
+    """The claim of that number, for whom it was taken in advance; None when released or taken over by another."""
     claims = folder.claims()
     holder = _holder(claims)
     return Claim(claims[-1], holder) if holder is not None and claims[-1].stem == str(number) else None
