@@ -56,6 +56,7 @@ def scores(store: Path, label: str) -> bytes:
     return (done / "scores.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_disk_that_becomes_full(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with mounted(tmp_path / "disk", "2500k"):
         store, ballast = tmp_path / "disk/store", tmp_path / "disk/ballast"

@@ -9,6 +9,7 @@ import pytest
 from launching import GRID, attempts, launch, library, results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["joblib", "submitit_local"])
 def test_cells_by_somebody_elses_launcher(reference: Path, tmp_path: Path, name: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_" + {"joblib": "joblib", "submitit_local": "submitit"}[name] + "_launcher")
@@ -16,7 +17,12 @@ def test_cells_by_somebody_elses_launcher(reference: Path, tmp_path: Path, name:
     data = store / "library/toy/data/xnli/en/test.parquet"
     whole = data.read_bytes()
     data.write_bytes(whole[:-100])
-    line = [*GRID, f"hydra/launcher={name}", *(["hydra.launcher.n_jobs=2"] if name == "joblib" else [])]
+    line = [
+        *GRID[:2],
+        "target=xnli",
+        f"hydra/launcher={name}",
+        *(["hydra.launcher.n_jobs=2"] if name == "joblib" else []),
+    ]
     code, text = launch(store, *line, workers=None)
     assert code == 1, text
     assert "2 failed" in text
@@ -25,8 +31,5 @@ def test_cells_by_somebody_elses_launcher(reference: Path, tmp_path: Path, name:
     data.write_bytes(whole)
     code, text = launch(store, *line, workers=None)
     assert code == 0, text
-    assert results(store) == results(reference)
-    counts = attempts(store)
-    assert {label: n for label, n in counts.items() if ": xnli" not in label} == {
-        label: 1 for label in attempts(reference) if ": xnli" not in label
-    }, "cells that share a stage wait for one another"
+    assert results(store) == [row for row in results(reference) if ",xnli," in row or row.startswith("model,")]
+    assert {n for label, n in attempts(store).items() if ": xnli" not in label} == {1}, "cells wait for one another"

@@ -30,7 +30,7 @@ from xstilts.store import Store
 
 PRETRAIN = "xl > toy_pretrain"
 ENDLESS = [*FIRST, "recipe.pretrain.steps=1000000"]
-KILLS = 5
+KILLS = 3
 
 
 def cpu() -> float:
@@ -46,6 +46,7 @@ def test_what_is_done_is_not_done_again(reference: Path) -> None:
     assert set(attempts(reference).values()) == {1}
 
 
+@pytest.mark.slow
 def test_three_at_once_do_each_stage_once(reference: Path, tmp_path: Path) -> None:
     """From nothing: they fill the library, run the stages and write the results side by side."""
     store = tmp_path / "store"
@@ -73,6 +74,7 @@ def entries(store: Path) -> int:
     return len(list(store.glob("stages/**/*")))
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(reference: Path, tmp_path: Path) -> None:
     """kill -9 of the driver, of its workers, of all: only the same command again is needed."""
     dice = random.Random(20)
@@ -110,6 +112,7 @@ def test_a_worker_that_dies_is_replaced_and_then_given_up(reference: Path, tmp_p
     assert "1 failed, 1 blocked by them" in text
 
 
+@pytest.mark.slow
 def test_cancel_stops_one_sweep_and_another_takes_over(
     reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +144,7 @@ def test_cancel_stops_one_sweep_and_another_takes_over(
     assert "1 interrupted, 1 waiting of 2 stages" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_failures_are_named_and_the_rest_goes_on(
     reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
