@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import Planned, fill
+from commandline import Planned, done, fill
 
 from xstilts import task as tasks
 from xstilts.config import Training
-from xstilts.store import begin, publish
 from xstilts.sweep.cell import Cell
 from xstilts.sweep.chains import Chains, longest
 from xstilts.sweep.grid import Choice
@@ -378,15 +377,6 @@ def test_positions_are_those_of_the_encoder() -> None:
 
 
 # What is left to run --------------------------------------------------------------------------------------------------
-
-
-def done(plan: Plan, stage: str, weights: bool = True) -> Path:
-    folder = plan.store.enter(plan.stages[stage])
-    attempt = begin(folder)
-    if plan.stages[stage].kind == "train" and weights:
-        (attempt / "checkpoint").mkdir()
-    publish(folder, attempt)
-    return attempt
 
 
 def test_what_is_done_is_not_needed_again(planned: Planned) -> None:

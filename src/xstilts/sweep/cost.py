@@ -7,12 +7,13 @@ same model and kind, seconds come from them; elsewhere there is no guess at seco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
+from typing import Any
 
-from xstilts import files
 from xstilts.stage import Stage
 from xstilts.sweep.plan import Plan
 
@@ -48,19 +49,35 @@ def parameters(stage: Stage) -> tuple[int, int]:
 
 
 def tokens(stage: Stage) -> float:
-    """Sub-words that a stage reads, passes over the training data included."""
+    """Sub-words that a stage reads, passes over the training data included; NaN when a size is not known."""
     spec = stage.spec
     if stage.kind == "evaluate":
-        each = TOKENS[spec["task"]["format"]]
-        return sum((part["rows"] or float("nan")) * each for part in spec["parts"].values())
-    recipe, total = spec["recipe"], 0.0
-    sizes = [sum(p["rows"] or float("nan") for p in e["train"]) for e in spec["mixture"]]
-    mean = sum(n * TOKENS[e["task"]["format"]] for n, e in zip(sizes, spec["mixture"], strict=True)) / max(
-        sum(sizes), 1
-    )
-    units = recipe["steps"] * recipe["batch_size"] if recipe["steps"] else recipe["epochs"] * sum(sizes)
-    total += units * min(mean, recipe["max_length"])
-    return total
+        return math.fsum(_rows([part]) * TOKENS[spec["task"]["format"]] for part in spec["parts"].values())
+    recipe, mixture = spec["recipe"], spec["mixture"]
+    sizes = [_rows(entry["train"]) for entry in mixture]
+    fixed = [entry["rate"] for entry in mixture]
+    free = [_weight(size, recipe) if rate is None else 0.0 for size, rate in zip(sizes, fixed, strict=True)]
+    rest = 1 - sum(rate or 0.0 for rate in fixed)  # of the steps, for the entries without a fixed rate
+    shares = [rate if rate is not None else rest * w / sum(free) for rate, w in zip(fixed, free, strict=True)]
+    each = [min(TOKENS[entry["task"]["format"]], recipe["max_length"]) for entry in mixture]
+    if recipe["steps"]:
+        units = recipe["steps"] * recipe["batch_size"]
+    elif rest:
+        units = recipe["epochs"] * sum(n for n, rate in zip(sizes, fixed, strict=True) if rate is None) / rest
+    else:
+        units = recipe["epochs"] * sum(sizes)
+    return units * sum(share * length for share, length in zip(shares, each, strict=True))
+
+
+def _rows(parts: Iterable[dict[str, Any]]) -> float:
+    return sum(math.nan if part["rows"] is None else part["rows"] for part in parts)
+
+
+def _weight(size: float, recipe: dict[str, Any]) -> float:
+    """An entry's weight in the sampler, as `xstilts.data.mixture` has it."""
+    if recipe["sampler"] == "temperature":
+        return min(size, math.inf if recipe["cap"] is None else recipe["cap"]) ** (1 / recipe["temperature"])
+    return 1.0 if recipe["sampler"] == "uniform" else size
 
 
 def costs(plan: Plan) -> dict[str, Cost]:
@@ -69,6 +86,8 @@ def costs(plan: Plan) -> dict[str, Cost]:
     found = {}
     for stage in plan.stages.values():
         total, blocks = parameters(stage)
+        if layer := stage.spec.get("layer"):
+            blocks = blocks * layer // stage.spec["model"]["config"]["num_hidden_layers"]
         read = tokens(stage)
         train = stage.kind == "train"
         rate = speed.get((stage.about["model"], stage.kind))
@@ -85,10 +104,8 @@ def _measured(plan: Plan) -> dict[tuple[str, str], float]:
     """Estimated tokens a second by (model, kind), from done stages of the plan: the estimate corrects itself."""
     rates: dict[tuple[str, str], list[float]] = {}
     for stage in plan.stages.values():
-        done = plan.store.folder(stage.id).published
-        if done is None or not (done / "record.json").exists():
-            continue
-        seconds = files.read_json(done / "record.json").get("seconds")
+        folder = plan.store.folder(stage.id)
+        seconds = (folder.record() or {}).get("seconds") if folder.marker.exists() else None
         if seconds:
             rates.setdefault((stage.about["model"], stage.kind), []).append(tokens(stage) / seconds)
     return {key: median(values) for key, values in rates.items()}

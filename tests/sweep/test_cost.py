@@ -1,0 +1,116 @@
+"""Compute, disk and the longest path, against numbers counted by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from commandline import Planned, chain, done
+
+from xstilts.stage import Stage
+from xstilts.sweep.cost import Cost, costs, longest, peak_disk, priorities, tokens
+
+BASE, BLOCKS = 277453056, 277453056 - 250002 * 768
+RECIPE = {"steps": None, "epochs": 2, "batch_size": 10, "max_length": 100}
+RECIPE |= {"sampler": "proportional", "temperature": 1.0, "cap": None}
+
+
+def entry(rows: int | None, form: str = "classification", rate: float | None = None) -> dict[str, Any]:
+    return {"train": [{"rows": rows}], "task": {"format": form}, "rate": rate}
+
+
+def train(*mixture: dict[str, Any], **recipe: Any) -> Stage:
+    return Stage("train", {"recipe": {**RECIPE, **recipe}, "mixture": list(mixture)})
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (train(entry(50)), 2 * 50 * 40),
+        (train(entry(50, "span")), 2 * 50 * 100),  # windows end at max_length
+        (train(entry(50), steps=7, epochs=None), 70 * 40),
+        (train(entry(30), entry(10, "tagging")), 2 * (30 * 40 + 10 * 28)),
+        (train(entry(30), entry(10, "tagging"), sampler="uniform"), 2 * 40 * (40 + 28) / 2),
+        (train(entry(30), entry(10, "tagging"), sampler="temperature", cap=10), 2 * 40 * (40 + 28) / 2),
+        (train(entry(90), entry(10, "tagging"), sampler="temperature", temperature=2.0), 2 * 100 * (3 * 40 + 28) / 4),
+        # a corpus at half of the steps comes on top of the task's epochs, however large it is
+        (train(entry(50), entry(10**9, "mlm", 0.5)), 2 * 50 * 40 + 2 * 50 * 100),
+        (train(entry(50), entry(10**9, "mlm", 0.25), steps=8, epochs=None), 60 * 40 + 20 * 100),
+        (Stage("evaluate", {"task": {"format": "nearest"}, "parts": {"a": {"rows": 3}, "b": {"rows": 4}}}), 7 * 30),
+    ],
+)
+def test_tokens(stage: Stage, expected: float) -> None:
+    assert tokens(stage) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        train(entry(None)),
+        train(entry(5), entry(None)),
+        train({**entry(5), "train": [{"rows": 5}, {"rows": None}]}),
+        Stage("evaluate", {"task": {"format": "nearest"}, "parts": {"a": {"rows": 3}, "b": {"rows": None}}}),
+    ],
+)
+def test_an_unknown_size_makes_no_number(stage: Stage) -> None:
+    assert math.isnan(tokens(stage))
+
+
+def test_compute_and_disk_of_a_chain(planned: Planned) -> None:
+    plan = planned("inter=mnli", "target=xnli,tatoeba", "baseline=false")
+    cost = costs(plan)
+    mnli, again, xnli = chain(plan, target="xnli")
+    _, tatoeba = chain(plan, target="tatoeba")
+    read = 392702 * 40 * 2  # two epochs, by recipe
+    for stage in (mnli, again):
+        assert cost[stage] == Cost(6 * BLOCKS * read, None, BASE * 4, BASE * 12)
+    assert cost[xnli] == Cost(2 * BLOCKS * 15 * (2490 + 5010) * 40, None, 0, 0)
+    rows = sum(part["rows"] for part in plan.stages[tatoeba].spec["parts"].values())
+    assert rows > 30000
+    assert cost[tatoeba].flop == 2 * (BLOCKS * 7 // 12) * rows * 30  # 7 of 12 layers
+
+
+def test_the_longest_path_and_what_goes_first(planned: Planned) -> None:
+    plan = planned("inter=none,mnli", "target=xnli,tatoeba", "model=base,large")
+    cost = costs(plan)
+    assert longest(plan, cost) == chain(plan, model="large", inter="mnli", target="xnli")
+    first = priorities(plan, plan.stages)
+    for stage in plan.stages.values():
+        below = [first[child] for child in plan.children.get(stage.id, ())]
+        assert first[stage.id] == cost[stage.id].flop + max(below, default=0)
+    assert max(first, key=first.__getitem__) == longest(plan, cost)[0]
+
+
+def test_unknown_sizes_do_not_break_the_order(planned: Planned) -> None:
+    plan = planned("inter=none,mnli", "target=xquad,xnli")
+    plan.stages[chain(plan, inter="none", target="xnli")[0]].spec["mixture"][0]["train"][0]["rows"] = None
+    first = priorities(plan, plan.stages)
+    assert all(value == value for value in first.values())
+    assert longest(plan, costs(plan))
+
+
+def test_measured_stages_give_seconds_to_their_like(planned: Planned) -> None:
+    plan = planned("inter=none,mnli", "target=xnli", "model=base,large")
+    assert all(c.seconds is None for c in costs(plan).values())
+    train, evaluate = chain(plan, model="base", inter="none")
+    done(plan, train, seconds=100.0)
+    cost = costs(plan)
+    for stage in plan.stages.values():
+        like = stage.kind == "train" and stage.about["model"] == "base"
+        assert cost[stage.id].seconds == (pytest.approx(100.0) if like else None), stage.label
+    assert cost[evaluate].seconds is None
+
+
+def test_peak_disk_follows_keep(planned: Planned) -> None:
+    line = ("inter=mnli", "target=xnli,xquad", "baseline=false")
+    weights, state = BASE * 4, BASE * 12
+    for keep, workers, expected in (
+        ("inter", 1, weights + state + weights),  # MNLI's stays; one target is trained
+        ("inter", 2, weights + 2 * (state + weights)),
+        ("scores", 1, weights + state + weights),
+        ("all", 1, 3 * weights + state),
+        ("all", 2, 3 * weights + 2 * state),
+    ):
+        plan = planned(*line, f"keep={keep}")
+        assert peak_disk(plan, costs(plan), workers) == expected, (keep, workers)
