@@ -58,10 +58,13 @@ def scores(store: Path, label: str) -> bytes:
 
 @pytest.mark.slow
 def test_a_disk_that_becomes_full(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with mounted(tmp_path / "disk", "2500k"):
+    done = stage(reference, "xl > toy_pretrain").published
+    assert done is not None
+    checkpoint = sum(p.stat().st_size for p in (done / "checkpoint").iterdir())
+    with mounted(tmp_path / "disk", f"{checkpoint + (2 << 20)}"):
         store, ballast = tmp_path / "disk/store", tmp_path / "disk/ballast"
         line = [*FIRST, f"library={reference / 'library/toy'}", "keep=all", "sweep=full"]
-        ballast.write_bytes(bytes(1700 << 10))  # room for everything but a checkpoint
+        ballast.write_bytes(bytes(checkpoint + (1 << 20)))  # room for everything but a checkpoint
         code, text = launch(store, *line)
         assert code == 1
         assert "the disk is full (No space left on device): free some space, then the same command goes on" in text
@@ -88,7 +91,7 @@ def test_a_disk_that_becomes_full(reference: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_disk_that_is_only_read(reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with mounted(tmp_path / "disk", "16m") as remount:
+    with mounted(tmp_path / "disk", "256m") as remount:
         store = copy(reference, tmp_path / "disk/store")
         remount("ro")
         assert here(store, *GRID) == 2
