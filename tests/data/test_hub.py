@@ -24,7 +24,7 @@ from xstilts.task import Task, load
 
 ON_THE_HUB = [name for name in tasks.names() if "hub" in load(name).source]
 #: Those that need more than columns: pools, pairs and candidates.
-OTHERS = {"bucc", "lareqa", "mewslix", "squad_retrieval"}
+OTHERS = {"americasnli", "bucc", "lareqa", "mewslix", "squad_retrieval"}
 SIZES = {"train": 6, "selection": 4, "dev": 4, "test": 4}
 
 
