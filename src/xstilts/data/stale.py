@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from xstilts.data import files, hub, pretrained, toy
 from xstilts.data.library import Library
+from xstilts.data.toy import models
 from xstilts.task import Task
 
 World = Mapping[str, Any]
@@ -36,16 +37,17 @@ def task(world: World, task: Task, library: Library) -> bool:
     if manifest is None or manifest["world"] != world["name"]:
         return True
     if world["kind"] == "toy":
-        parts = toy.localised(task).parts
-        return manifest["source"] != toy.source(dict(world)) or set(manifest["files"]) != set(parts)
+        return manifest["source"] != toy.source(dict(world), toy.localised(task))
     return _changed(manifest, (files if world["kind"] == "files" else hub).source(world, task))
 
 
 def model(world: World, model: Mapping[str, Any], library: Library) -> bool:
     """Whether a model has to be filled."""
     manifest = library.model_manifest(model["name"])
-    if manifest is None or world["kind"] == "toy":
-        return manifest is None
+    if manifest is None:
+        return True
+    if world["kind"] == "toy":
+        return manifest["source"] != models.model_source(model["name"])
     if world["kind"] == "files":
         return manifest["world"] != world["name"] or _changed(manifest, pretrained.source(world, model["name"]))
     return manifest["world"] != world["name"] or _changed(manifest, hub.model_source(model))

@@ -82,7 +82,7 @@ def fill(world: dict[str, Any], tasks: Iterable[Task], library: Library) -> None
         schema = formats.get(task.format).columns
         for name, rows in parts(task, world):
             library.write(task, name, pa.Table.from_pylist(rows, schema))
-        library.finish(task, source(world), world=world.get("name", "toy"), complete=True)
+        library.finish(task, source(world, task), world=world.get("name", "toy"), complete=True)
 
 
 def parts(task: Task, world: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -100,9 +100,11 @@ def parts(task: Task, world: dict[str, Any]) -> Iterator[tuple[str, list[dict[st
         yield name, [{"id": f"{number}", **generator.row(item, part)} for number, item in enumerate(items)]
 
 
-def source(world: dict[str, Any]) -> dict[str, Any]:
-    """What a filling depends on: the world's settings and this package's own code."""
-    return {"seed": int(world.get("seed", 0)), "sizes": {**SIZES, **(world.get("sizes") or {})}, "code": code()}
+def source(world: dict[str, Any], task: Task) -> dict[str, Any]:
+    """What a filling of a localised task depends on: the world's settings, the task's own, and this package's code."""
+    sizes = {**SIZES, **(world.get("sizes") or {})}
+    definition = {"identity": task.identity(), "parts": task.parts, "toy": task.source.get("toy")}
+    return {"seed": int(world.get("seed", 0)), "sizes": sizes, "definition": definition, "code": code()}
 
 
 def _items(split: str, sizes: dict[str, int] | None) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xstilts.data.toy.languages import seen
+from xstilts.data.toy.tokens import VOCABULARY, tokenizer
 from xstilts.errors import UserError, choices
 from xstilts.files import write_json
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from xstilts.data.library import Library
 
 WEIGHTS = Path(__file__).parent / "weights"
-VOCABULARY = 1600
 #: width, layers, heads
 SHAPES = {"base": (64, 3, 4), "large": (128, 4, 4), "xl": (160, 5, 5)}
 PRETRAIN = {"name": "toy_pretrain", "tasks": ["toy_pretrain"]}  # the mixture of one entry that a model starts with
@@ -75,8 +75,6 @@ def parameters(name: str) -> int:
 
 def model(name: str, world: dict[str, Any], library: Library, shipped: bool = True) -> None:
     """Put a model into the library: its tokenizer and, where they are shipped and wanted, its weights."""
-    from xstilts.data.toy.tokens import tokenizer
-
     shape, weights = config(name), WEIGHTS / f"{name}.safetensors"
     with library.write_model(name, model_source(name), world.get("name", "toy"), VOCABULARY) as folder:
         tokenizer(folder)

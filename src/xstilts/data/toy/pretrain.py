@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
         task = replace(task, source={"toy": {**task.source["toy"], "mixed": options.mixed}})
     store, library = Store(options.store), Library(options.store / f"library-{task.source['toy']['mixed']}")
     world = {"name": "toy", "seed": 0, "sizes": DOCUMENTS}
-    if (library.manifest(task.name) or {}).get("source") != toy.source(world):
+    if (library.manifest(task.name) or {}).get("source") != toy.source(world, toy.localised(task)):
         toy.fill(world, [task], library)
     for name in options.models:
         models.model(name, world, library, shipped=False)

@@ -9,10 +9,10 @@ from xstilts.data.toy.dice import Dice
 from xstilts.data.toy.grammar import text
 from xstilts.data.toy.languages import LANGUAGES
 from xstilts.data.toy.lexicon import NAMES, NUMBERS
-from xstilts.data.toy.models import VOCABULARY
 from xstilts.data.toy.stories import document
 from xstilts.files import write_json
 
+VOCABULARY = 1600
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]  # the first four where XLM-R has them
 ALPHA = 0.35  # languages are sampled by size ** ALPHA, which keeps most words of well-resourced ones whole
 
