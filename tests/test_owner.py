@@ -59,3 +59,14 @@ def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     assert owner.user() == str(os.getuid())
+
+
+def test_a_launcher_answers_for_its_owners(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "_launchers", {})
+    who = {"launcher": "kite", "user": "somebody", "string": "long"}
+    assert owner.alive(who, float("inf"))  # nobody can be asked: it keeps what it has
+    assert owner.describe(who) == "somebody, by kite"
+    owner.register("kite", owner.Answers(lambda o: o["string"] == "long", lambda o: f"a {o['string']} kite"))
+    assert owner.alive(who, float("inf"))
+    assert not owner.alive({**who, "string": "cut"}, 0.0)
+    assert owner.describe(who) == "a long kite"

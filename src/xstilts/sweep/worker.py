@@ -19,6 +19,9 @@ from xstilts.stage import Stage
 
 Event = dict[str, Any]
 
+#: What a worker imports so that it can ask whether somebody who holds a claim lives (see `xstilts.owner.register`).
+OWNERS = "xstilts.sweep.slurm.owners"
+
 
 @dataclass(eq=False)
 class Worker:
@@ -35,7 +38,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "xstilts.work.run", "--serve"],
+            [sys.executable, "-m", "xstilts.work.run", "--serve", "--owners", OWNERS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

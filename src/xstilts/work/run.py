@@ -185,7 +185,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("stages", nargs="*", help="stage folders, in the order they are done")
     parser.add_argument("--serve", action="store_true", help="take requests from standard input, for a launcher")
+    parser.add_argument("--owners", action="append", default=[], help="a module that registers a launcher's owners")
     options = parser.parse_args(argv)
+    for name in options.owners:
+        import_module(name)
     stop = threading.Event()
     if options.serve:
         return serve(stop)

@@ -36,6 +36,10 @@ def alive(holder: dict[str, Any]) -> bool:
     return found is None or found.live
 
 
+def describe(holder: dict[str, Any]) -> str:
+    return f"job {holder['job'] or '(being submitted)'} of {holder['user']} on the cluster {holder['cluster']}"
+
+
 def look(holder: dict[str, Any]) -> queue.Job | None:
     """The job of an owner; None when the cluster cannot be asked. One that nobody knows any more has ended."""
     global _silent
@@ -52,3 +56,6 @@ def look(holder: dict[str, Any]) -> queue.Job | None:
     if found is None and not hidden:
         return queue.Job(holder["job"], "ENDED", "", "")
     return found
+
+
+owner.register("slurm", owner.Answers(alive, describe))
