@@ -202,7 +202,7 @@ class World:
     translations: str | None = None  # folder of the user's own training data in other languages, TASK/LANGUAGE.jsonl
     complete: bool = True  # refuse what differs from the published counts
     tokenizer: str | None = None  # files: folder of a Hugging Face tokenizer
-    weights: str | None = None  # files: folder with a model folder each
+    weights: str | None = None  # files: folder with a model folder each; toy: shipped, or a folder, or null: pretrain
     mirror: str | None = None  # hub: folder laid out like the hub, read instead of it
     seed: int = 0  # toy
     sizes: dict[str, int] = field(default_factory=dict)  # toy: items a split
@@ -282,6 +282,8 @@ def explain(error: OmegaConfBaseException, where: str = "") -> str:
     text = str(error).splitlines()[0]
     if choice := re.match(r"Invalid value '(.*)', expected one of \[(.*)\]", text):
         return f"{key}={choice[1]}: no such choice; {choices(choice[1], choice[2].split(', '))}"
+    if number := re.match(r"Value '(.*)' of type '\w+' could not be converted to (Integer|Float)", text):
+        return f"{key}={number[1]}: a {'whole ' if number[2] == 'Integer' else ''}number is needed"
     if "valid bool" in text:
         return f"{key}: {text[0].lower()}{text[1:]}; valid choices: true, false"
     if isinstance(error, ConfigKeyError):

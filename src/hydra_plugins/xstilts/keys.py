@@ -27,4 +27,5 @@ class SlurmKeys(SlurmQueueConf):
     limits: dict[str, Any] = field(default_factory=dict)
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="slurm_keys", node=SlurmKeys(), provider="xstilts")
+# In a group of its own: it is a launcher's schema, and no launcher that one could choose.
+ConfigStore.instance().store(group="schema", name="slurm", node=SlurmKeys(), provider="xstilts")

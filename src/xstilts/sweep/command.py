@@ -180,6 +180,7 @@ class Command:
 
     def rerun(self) -> int:
         self.baseline = False  # one cell is one cell
+        rerun.refuse_many(self.planned())
         self.store.check_writable()
         tries = getattr(self.launcher, "tries", 1)
         outcome = rerun.rerun(self.filled(), From[str(self.base["from"])], tries, self.console)

@@ -21,10 +21,13 @@ from xstilts.sweep.outcome import Outcome
 from xstilts.sweep.plan import Plan
 
 
-def rerun(plan: Plan, start: From, tries: int, console: Console) -> Outcome:
-    """Rerun the one cell of `plan` from the phase `start` on, and print the comparison."""
+def refuse_many(plan: Plan) -> None:
     if len(plan.cells) != 1:
         raise UserError(f"do=rerun takes one cell, and this is {len(plan.cells)}: name one model, inter, target, seed")
+
+
+def rerun(plan: Plan, start: From, tries: int, console: Console) -> Outcome:
+    """Rerun the one cell of `plan` from the phase `start` on, and print the comparison."""
     for stage in plan.stages.values():
         if not plan.store.done(stage.id):
             raise UserError(f"{stage.label} is not done yet: there is nothing to compare with; run the cell first")

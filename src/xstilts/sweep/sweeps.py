@@ -84,7 +84,7 @@ def load(store: Store, name: str) -> Sweep:
         hint = (
             choices(name, known) if known else "it has none yet: start one with `python launch.py model=... inter=...`"
         )
-        raise UserError(f"the store {store.root} has no sweep {name!r}; {hint}")
+        raise UserError(f"{store.root} has no sweep {name!r}; {hint}")
     try:
         return Sweep(**yaml.load(path.read_bytes(), Loader=_Loader))
     except (yaml.YAMLError, TypeError, ValueError) as error:
