@@ -21,19 +21,18 @@ from xstilts.work.attempt import Attempt
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 WORDS = [f"w{i}" for i in range(55)]
 VOCABULARY = len(SPECIAL) + len(WORDS)
-CONFIG = {
+SHAPE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "intermediate_size": 32,
     "max_position_embeddings": 34,
-    "hidden_dropout_prob": 0.1,
-    "attention_probs_dropout_prob": 0.1,
     "pad_token_id": 1,
     "bos_token_id": 0,
     "eos_token_id": 2,
 }
+CONFIG = {**SHAPE, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
 RECIPE = {
     "lr": 3e-3,
     "warmup": 0.1,
@@ -58,7 +57,7 @@ RECIPE = {
     "temperature": 1.0,
     "cap": None,
 }
-NUMERICS = {"device": "cpu", "threads": 1, "micro_tokens": 64, "save_every": 1e9}
+NUMERICS = {"device": "cpu", "threads": 1, "micro_tokens": 64, "embeddings": "auto", "save_every": 1e9}
 
 TOPIC = Task("topic", "classification", labels=["even", "odd"], train="en/train", metric="accuracy")
 TEXT = Task("text", "mlm", train="en/train", metric="accuracy")

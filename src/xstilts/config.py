@@ -222,10 +222,14 @@ class Numerics:
     threads: int | None = 1  # a process on CPU
     micro_tokens: int | None = None  # padded tokens a micro-batch; null: what was measured best a device
     save_every: float = 300.0  # seconds between two resume states
+    embeddings: str = "auto"  # trained: whole table, rows used by the data, or auto: those where it pays
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):
             raise UserError(f"numerics.device={self.device}: {choices(self.device, ('auto', 'cpu', 'cuda'))}")
+        if self.embeddings not in ("auto", "whole", "used"):
+            known = choices(self.embeddings, ("auto", "whole", "used"))
+            raise UserError(f"numerics.embeddings={self.embeddings}: {known}")
         for key, least in {"threads": 1, "micro_tokens": 1, "save_every": 0}.items():
             value = getattr(self, key)
             if value is not None and not value >= least:

@@ -80,6 +80,74 @@ def test_resumed_is_uninterrupted_to_the_bit(
     assert resumed.notes["tokens"] == straight.notes["tokens"]
 
 
+SPARSE = {"vocab_size": 200}  # of which the data has 60 ids at most
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+def test_training_used_embeddings_is_training_all(
+    library: Library, tmp_path: Path, checkpoint: str, decay: float
+) -> None:
+    """Bit-equal where something is learnt and, without weight decay, everywhere; else up to float32's rounding."""
+
+    def run(embeddings: str) -> Attempt:
+        stage = tiny.train_stage(
+            library,
+            [tiny.entry(library, task) for task in (tiny.TOPIC, tiny.QUESTIONS)],
+            numerics={"embeddings": embeddings},
+            config=SPARSE,
+            weight_decay=decay,
+            checkpoint=checkpoint,
+            clip=0.1,
+        )
+        return trained(tmp_path / embeddings, stage)
+
+    whole, used = run("whole"), run("used")
+    assert (whole.notes["embeddings"], used.notes["embeddings"]) == (200, 58)
+    assert facts(whole) == facts(used)
+    assert lines(whole) == lines(used)
+    expected, found = weights(whole), weights(used)
+    table = "embeddings.word_embeddings.weight"
+    a, b = expected.pop(table), found.pop(table)
+    assert same(expected, found)
+    assert torch.equal(a[:60], b[:60]) or decay
+    if decay:
+        torch.testing.assert_close(a, b, rtol=12 * 2**-24, atol=0)
+        initial = encoder(library, used.stage, None).embeddings.weight[60:]
+        assert (b[60:].abs() <= initial.abs()).all()
+        assert not torch.equal(b[60:], initial)
+    else:
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+def test_used_embeddings_resume_to_the_bit(library: Library, tmp_path: Path, checkpoint: str) -> None:
+    stage = tiny.train_stage(library, config=SPARSE, checkpoint=checkpoint, lr=1e-2)
+    straight = trained(tmp_path / "straight", stage)
+    with pytest.raises(Stopped):
+        trained(tmp_path / "resumed", stage, stop=tiny.Countdown(6))
+    assert same(weights(straight), weights(trained(tmp_path / "resumed", stage)))
+
+
+def test_another_table_of_embeddings_is_refused_on_resuming(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        trained(tmp_path, tiny.train_stage(library, config=SPARSE), stop=tiny.Countdown(3))
+    with pytest.raises(UserError, match="of 58 embeddings, and this one would train 200"):
+        trained(tmp_path, tiny.train_stage(library, config=SPARSE, numerics={"embeddings": "whole"}))
+
+
+def test_a_diverged_run_decays_no_further(library: Library, tmp_path: Path) -> None:
+    """What no update has changed any more must not decay on paper either."""
+    recipe = {"lr": 1e38, "clip": None, "steps": 30, "eval_every": 20, "weight_decay": 1e-39}
+    whole, used = (
+        trained(tmp_path / name, tiny.train_stage(library, config=SPARSE, numerics={"embeddings": name}, **recipe))
+        for name in ("whole", "used")
+    )
+    assert facts(used)["diverged"] == facts(whole)["diverged"]
+    for name, weight in weights(used).items():
+        torch.testing.assert_close(weight, weights(whole)[name], rtol=1e-5, atol=0)
+
+
 def test_another_machine_is_said_on_resuming(library: Library, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         trained(tmp_path, tiny.train_stage(library), stop=tiny.Countdown(3))

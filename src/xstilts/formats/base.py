@@ -57,6 +57,8 @@ class Format(ABC):
     trainable: ClassVar[bool] = True
     whole_batch: ClassVar[bool] = False  # the loss needs all units of a step at once (in-batch negatives)
 
+    whole_vocabulary: ClassVar[bool] = False  # trains embeddings of sub-words that its features need not have
+
     def check(self, table: pa.Table, task: Task) -> None:  # noqa: B027 (most formats have nothing to add)
         """Refuse rows that this task cannot have, such as a label it does not know.
 

@@ -80,6 +80,7 @@ class MaskedLanguageModel(Format):
     """A text that is longer than a sequence is several units; nothing is lost."""
 
     name = "mlm"
+    whole_vocabulary = True
     columns = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("text", pa.string(), nullable=False)])
     aligned: ClassVar[Mapping[str, str]] = {"best": "token", "gold": "token", "loss": "token"}
 

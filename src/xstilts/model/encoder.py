@@ -26,6 +26,8 @@ class Encoder(nn.Module):
     torch's global generator, unless `empty`, when they are left as they come for `load` to fill.
     """
 
+    row: torch.Tensor | None
+
     def __init__(
         self, architecture: str, config: Mapping[str, Any], dropout: float | None = None, empty: bool = False
     ) -> None:
@@ -36,6 +38,7 @@ class Encoder(nn.Module):
             self.model: PreTrainedModel = AutoModel.from_config(
                 self.config, attn_implementation="sdpa", **self.adapter.options
             )
+        self.register_buffer("row", None, persistent=False)  # int64 [V], of every id; see `keep_rows`
         self.left: dict[str, torch.Tensor] = {}  # see `load_rest`: such as `lm_head.*`, which a head may start from
 
     @property
@@ -49,7 +52,7 @@ class Encoder(nn.Module):
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the embedding table."""
+        """Ids, which is rows of the whole embedding table."""
         return int(self.config.vocab_size)
 
     @property
@@ -58,6 +61,19 @@ class Encoder(nn.Module):
         table = self.model.get_input_embeddings()
         assert isinstance(table, nn.Embedding)
         return table
+
+    @torch.no_grad()
+    def keep_rows(self, ids: torch.Tensor) -> torch.Tensor:
+        """Keep only the rows of `ids` (rising, the padding's among them) in the embedding table; gives the whole one.
+
+        Tokens are still given by their ids; one that was not kept raises `IndexError`.
+        """
+        whole = self.embeddings.weight.detach()
+        self.row = torch.full((len(whole),), -1)
+        self.row[ids] = torch.arange(len(ids))
+        padding = int(self.row[self.config.pad_token_id])
+        self.model.set_input_embeddings(nn.Embedding(len(ids), whole.shape[1], padding, _weight=whole[ids]))
+        return whole
 
     @property
     def longest(self) -> int:
@@ -105,6 +121,8 @@ class Encoder(nn.Module):
         shift = sequences * width - starts[:-1]
         cells = flat + shift.repeat_interleave(lengths, output_size=len(tokens))
         padded = tokens.new_full((len(lengths) * width,), self.config.pad_token_id).index_copy(0, cells, tokens)
+        if self.row is not None:
+            padded = self.row[padded]
         full = len(tokens) == len(padded)  # nothing is padded: attention is faster without a mask
         with adapters.truncated(self.model, self.adapter, self.layers if layers is None else layers):
             hidden = self.model(

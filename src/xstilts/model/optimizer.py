@@ -31,6 +31,14 @@ def rate(step: int, steps: int, recipe: Mapping[str, Any]) -> float:
     return float(recipe["lr"] * share)
 
 
+def remainder(updates: int, steps: int, recipe: Mapping[str, Any]) -> float:
+    """What the first `updates` updates leave of a decayed weight that never had a gradient.
+
+    In exact arithmetic. AdamW in float32 rounds after every update, by up to 2^-24 of the weight each.
+    """
+    return math.prod(1 - rate(step, steps, recipe) * recipe["weight_decay"] for step in range(updates))
+
+
 @torch.no_grad()
 def step(
     optimizer: torch.optim.AdamW, lr: float, terms: torch.Tensor, clip: float | None, broken: torch.Tensor

@@ -103,10 +103,13 @@ def save_state(
         files.write_json(folder / "state.json", state)
 
 
-def load_state(
-    folder: Path, trained: Trained, optimizer: torch.optim.Optimizer
-) -> tuple[dict[str, Any], Weights | None]:
-    """The reverse of `save_state`: fills model and optimiser, returns the state and the best weights.
+def read_state(folder: Path) -> dict[str, Any]:
+    """The `state` that `save_state` was given."""
+    return _read_json(folder / "state.json")
+
+
+def load_state(folder: Path, trained: Trained, optimizer: torch.optim.Optimizer) -> Weights | None:
+    """The rest of what `save_state` was given: fills model and optimiser, returns the best weights.
 
     Raises `DataError` when a file of it cannot be read.
     """
@@ -115,8 +118,7 @@ def load_state(
     for key, value in weights.read(folder / "optimizer.safetensors").items():
         moment, name = key.split("/", 1)
         optimizer.state[parameters[name]][moment] = value.to(parameters[name].device)
-    best = Weights.read(folder / "best") if (folder / "best").is_dir() else None
-    return _read_json(folder / "state.json"), best
+    return Weights.read(folder / "best") if (folder / "best").is_dir() else None
 
 
 def _moments(trained: Trained, optimizer: torch.optim.Optimizer) -> Tensors:

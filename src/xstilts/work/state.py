@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from xstilts import files
+from xstilts.errors import UserError
 from xstilts.work import checkpoint
 from xstilts.work.attempt import Attempt
 from xstilts.work.checkpoint import Trained, Weights
-from xstilts.work.machine import Machine
 from xstilts.work.metrics import Metrics, Step, read
 
 
@@ -48,21 +48,28 @@ class State:
 
 
 def resume(
-    attempt: Attempt, trained: Trained, adamw: torch.optim.AdamW, machine: Machine
+    attempt: Attempt, trained: Trained, adamw: torch.optim.AdamW, facts: dict[str, Any]
 ) -> tuple[State, Weights | None, Metrics]:
     """The newest state of an earlier attempt, loaded into model and optimiser, or the state before the first step.
 
-    A difference in numerics is said and recorded; the result may then differ in its last digits.
+    `facts` are the numerics of this attempt. A difference is said and recorded; the result may then differ in its last
+    digits. Another number of trained embeddings is refused: their decay so far would be lost.
     """
     path = attempt.folder / "metrics.jsonl"
-    attempt.note(machine=machine.facts())
+    attempt.note(machine=facts)
     found = next(filter(None, (files.recover(folder / "resume") for folder in attempt.earlier)), None)
     if found is None:
-        return State(numerics=machine.facts()), None, Metrics(path)
-    values, best = checkpoint.load_state(found, trained, adamw)
-    state = State(**values)
-    changed = {k: [state.numerics.get(k), v] for k, v in machine.facts().items() if state.numerics.get(k) != v}
+        return State(numerics=facts), None, Metrics(path)
+    state = State(**checkpoint.read_state(found))
+    changed = {k: [state.numerics.get(k), v] for k, v in facts.items() if state.numerics.get(k) != v}
+    if "embeddings" in changed:
+        was, now = changed["embeddings"]
+        raise UserError(
+            f"{found} is of a training of {was or 'all'} embeddings, and this one would train {now}: resume it with "
+            f"numerics.embeddings as it was then, or delete {found} to begin anew"
+        )
+    best = checkpoint.load_state(found, trained, adamw)
     print(f"resumed after step {state.step} from {found}" + (f"; numerics changed: {changed}" if changed else ""))
     attempt.note(resumed={"attempt": found.parent.name, "step": state.step, "changed": changed})
-    state.numerics = machine.facts()
+    state.numerics = facts
     return state, best, Metrics(path, found / "metrics.jsonl")

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xstilts.data.batches import gather, micro_batches
+from xstilts.data.batches import Features, gather, micro_batches
 from xstilts.data.library import Library
 from xstilts.data.mixture import Mixture
 from xstilts.errors import UserError
-from xstilts.model import optimizer
+from xstilts.model import optimizer, vocabulary
+from xstilts.model.vocabulary import Table
 from xstilts.store import Stopped
 from xstilts.work import checkpoint, inputs
 from xstilts.work.attempt import Attempt
@@ -53,13 +54,15 @@ def run(attempt: Attempt) -> None:
     encoder.check(len(tokenizer), recipe["max_length"])
     torch.manual_seed(seed)
     heads = {entry.name: entry.form.head(entry.task, encoder) for entry in entries}
+    table = vocabulary.cut(encoder, [e.form for e in entries], _read(entries), stage.numerics["embeddings"])
     origin = stage.upstream.get("init") or ("pretrained" if stage.spec["model"]["weights"] else "random")
-    print(f"encoder: {origin}; fresh heads: {', '.join(heads)}; {mixture.steps} steps")
-    attempt.note(encoder=origin, fresh_heads=list(heads))
+    rows = len(encoder.embeddings.weight)
+    print(f"encoder: {origin}; fresh heads: {', '.join(heads)}; {rows:,} embeddings train; {mixture.steps} steps")
+    attempt.note(encoder=origin, fresh_heads=list(heads), embeddings=rows)
     trained = Trained(encoder, heads).to(machine.device).train()
     adamw = optimizer.build(trained, recipe)
     broken = torch.zeros((), device=machine.device)  # see optimizer.step
-    state, best, metrics = resume(attempt, trained, adamw, machine)
+    state, best, metrics = resume(attempt, trained, adamw, machine.facts() | {"embeddings": rows})
     earlier, began = state.seconds, time.monotonic()
     saved = began
 
@@ -108,7 +111,15 @@ def run(attempt: Attempt) -> None:
         attempt.progress(state.step, mixture.steps, stage.label)
 
     metrics.close()
-    _publish(attempt, state, best or trained.weights(), entries, mixture.steps, machine)
+    _publish(attempt, state, best or trained.weights(), table, entries, mixture.steps, machine)
+
+
+def _read(entries: Sequence[Entry]) -> Iterator[Features]:
+    """Everything that a training reads."""
+    for entry in entries:
+        yield entry.features
+        if entry.selection is not None:
+            yield entry.selection.features
 
 
 def _check(entries: Sequence[Entry], recipe: Mapping[str, Any]) -> None:
@@ -146,23 +157,31 @@ def _evaluate(
 
 
 def _publish(
-    attempt: Attempt, state: State, weights: Weights, entries: Sequence[Entry], steps: int, machine: Machine
+    attempt: Attempt,
+    state: State,
+    weights: Weights,
+    table: Table | None,
+    entries: Sequence[Entry],
+    steps: int,
+    machine: Machine,
 ) -> None:
     """Write the checkpoint, and the facts that go with it into the record.
 
     A training that diverged ends with its last finite weights, or the best before; it is flagged, not dropped.
     """
-    best = state.best if attempt.stage.spec["recipe"]["checkpoint"] == "best" else None
+    recipe = attempt.stage.spec["recipe"]
+    best = state.best if recipe["checkpoint"] == "best" else None
     chosen: dict[str, Any] = {"step": state.step, "score": None}
     if state.history:
         chosen = state.history[-1 if best is None else best]
+    step = state.step if best is None else chosen["step"]
     collapsed = {
         entry.name: entry.selection.collapsed(chosen["entries"][entry.name])
         for entry in entries
         if entry.selection is not None
     }
     facts = {
-        "step": state.step if best is None else chosen["step"],
+        "step": step,
         "steps": steps,
         "selection": chosen,
         "history": state.history,
@@ -170,6 +189,10 @@ def _publish(
         "diverged": state.diverged,
         "heads": {entry.name: entry.task.identity() for entry in entries},
     }
+    if table is not None:
+        updates = step if state.diverged is None else min(step, state.diverged - 1)
+        whole = table.whole(weights.encoder[table.name], optimizer.remainder(updates, steps, recipe))
+        weights = Weights({**weights.encoder, table.name: whole}, weights.heads)
     attempt.check()
     checkpoint.save(attempt.folder / "checkpoint", weights, facts)
     known = [value for value in collapsed.values() if value is not None]
