@@ -48,7 +48,7 @@ class Batch:
     units: torch.Tensor  # int64 [U+1]
     fields: dict[str, torch.Tensor]
     index: np.ndarray  # int64 [U], which units of the features these are, in this order
-    width: int | None = None  # tokens of the longest sequence, known without asking the device
+    lengths: np.ndarray  # int64 [S], tokens of the sequences, known without asking the device
 
     def __len__(self) -> int:
         return len(self.index)
@@ -95,32 +95,30 @@ def gather(features: Features, index: np.ndarray, device: torch.device | str = "
         units=_tensor(units),
         fields={name: _tensor(values[where[align]]) for name, (align, values) in features.fields.items()},
         index=index,
-        width=int(np.diff(starts).max(initial=0)),
+        lengths=np.diff(starts),
     ).to(device)
 
 
 def micro_batches(features: Features, index: np.ndarray, budget: int) -> list[np.ndarray]:
     """Cut the units of `index` into groups of similar length, the longest first (out of memory then shows at once).
 
-    A group's padded size, sequences times the longest of them, stays within `budget` tokens; a unit that is larger by
-    itself is a group by itself. Equal lengths keep their order, so the cut is a pure function of its arguments.
+    There are as many groups as `budget` tokens a group ask for, all of about the same size: none is larger than the
+    mean by a whole unit or more. Equal lengths keep their order, so the cut is a pure function of its arguments.
     """
     sequences, bounds = _spans(features.units, index)
     sizes = features.starts[sequences + 1] - features.starts[sequences]
-    longest = np.maximum.reduceat(sizes, bounds[:-1]) if len(index) else sizes
-    order = np.argsort(-longest, kind="stable")
-    groups: list[list[int]] = []
-    width = count = 0  # of the group that is being filled; its first unit is its longest
-    for at in order.tolist():
-        more = int(bounds[at + 1] - bounds[at])
-        if not groups or width * (count + more) > budget:
-            groups.append([])
-            width, count = int(longest[at]), 0
-        groups[-1].append(at)
-        count += more
-    return [index[group] for group in groups]
+    if not len(index):
+        return []
+    order = np.argsort(-np.maximum.reduceat(sizes, bounds[:-1]), kind="stable")
+    tokens = np.add.reduceat(sizes, bounds[:-1])[order]
+    ended = np.cumsum(tokens)
+    total = int(ended[-1])
+    groups = -(-total // budget)
+    # A unit belongs to the group that its middle falls into.
+    group = np.minimum((2 * ended - tokens) * groups // (2 * total), groups - 1)
+    return [index[part] for part in np.split(order, np.flatnonzero(np.diff(group)) + 1)]
 
 
 def in_length_order(features: Features, budget: int) -> list[np.ndarray]:
-    """Every unit of a part, as inference reads it: similar lengths together, within a token budget."""
+    """Every unit of a part, as inference reads it: similar lengths together, about a budget of tokens at once."""
     return micro_batches(features, np.arange(len(features)), budget)

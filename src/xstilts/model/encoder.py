@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import AutoModel
@@ -14,6 +15,7 @@ from transformers.initialization import no_init_weights
 
 from xstilts.errors import UserError
 from xstilts.model import adapters, weights
+from xstilts.model.packing import NAME, Packing
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -36,7 +38,7 @@ class Encoder(nn.Module):
         self.config: PretrainedConfig = adapters.configure(architecture, config, dropout)
         with no_init_weights() if empty else nullcontext():
             self.model: PreTrainedModel = AutoModel.from_config(
-                self.config, attn_implementation="sdpa", **self.adapter.options
+                self.config, attn_implementation=NAME, **self.adapter.options
             )
         self.register_buffer("row", None, persistent=False)  # int64 [V], of every id; see `keep_rows`
         self.left: dict[str, torch.Tensor] = {}  # see `load_rest`: such as `lm_head.*`, which a head may start from
@@ -107,27 +109,26 @@ class Encoder(nn.Module):
             raise UserError(f"max_length={max_length} is more than the {self.longest} positions of the model")
 
     def forward(
-        self, tokens: torch.Tensor, starts: torch.Tensor, layers: int | None = None, width: int | None = None
+        self,
+        tokens: torch.Tensor,
+        starts: torch.Tensor,
+        layers: int | None = None,
+        lengths: np.ndarray | None = None,
     ) -> torch.Tensor:
         """Hidden states [T, H] of tokens [T], sequence s being starts[s]:starts[s+1].
 
-        `layers=k` runs the first k blocks only and gives their output (0: the embeddings'). `width` is the length of
-        the longest sequence, for a caller that knows it without asking the device.
+        `layers=k` runs the first k blocks only and gives their output (0: the embeddings'). `lengths` are the
+        sequences', for a caller that knows them without asking the device.
         """
-        lengths = starts.diff()
-        width = int(lengths.max()) if width is None else width
-        sizes = width, len(lengths), len(tokens)
-        places, sequences, flat = (torch.arange(size, device=tokens.device) for size in sizes)
-        shift = sequences * width - starts[:-1]
-        cells = flat + shift.repeat_interleave(lengths, output_size=len(tokens))
-        padded = tokens.new_full((len(lengths) * width,), self.config.pad_token_id).index_copy(0, cells, tokens)
+        packing = Packing.of(starts.diff().cpu().numpy() if lengths is None else lengths, tokens.device)
+        if packing.order is not None:
+            tokens = tokens.index_select(0, packing.order)
         if self.row is not None:
-            padded = self.row[padded]
-        full = len(tokens) == len(padded)  # nothing is padded: attention is faster without a mask
+            tokens = self.row[tokens]
         with adapters.truncated(self.model, self.adapter, self.layers if layers is None else layers):
             hidden = self.model(
-                input_ids=padded.view(-1, width),
-                attention_mask=None if full else places < lengths[:, None],
-                position_ids=(places + self.adapter.first_position(self.config))[None],
-            ).last_hidden_state
-        return hidden.flatten(0, 1).index_select(0, cells)
+                input_ids=tokens[None],
+                position_ids=(packing.places + self.adapter.first_position(self.config))[None],
+                packing=packing,
+            ).last_hidden_state[0]
+        return hidden if packing.back is None else hidden.index_select(0, packing.back)

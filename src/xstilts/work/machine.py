@@ -16,8 +16,8 @@ import torch
 
 from xstilts.errors import UserError
 
-#: Padded tokens a micro-batch. Measured on a CPU: 4096 is a fifth slower, it leaves the cache.
-BUDGETS = {"cpu": 1024, "cuda": 16384}
+#: Tokens a micro-batch. Measured on a CPU: see benchmarks/RESULTS.md; on CUDA a guess that fits every model's memory.
+BUDGETS = {"cpu": 2048, "cuda": 16384}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Machine:
     """Where and how the encoder runs."""
 
     device: torch.device
-    budget: int  # padded tokens a micro-batch
+    budget: int  # tokens a micro-batch
     bf16: bool
 
     @classmethod
