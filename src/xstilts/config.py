@@ -28,6 +28,8 @@ class Do(Enum):
     rerun = "one cell once more, as a new attempt beside the old one, compared (from=inter|target|evaluate)"
     report = "write results.parquet and results.csv, print the table"
     fetch = "fill the library: data and weights (needs a network for world=hub)"
+    publish = "bring W&B level with the store: runs that are missing or behind, and the tables of each sweep"
+    dashboard = "make the W&B workspace and report of a published sweep"
     clean = "delete what nobody needs: abandoned attempts, weights that keep= does not keep"
 
 
@@ -237,6 +239,20 @@ class Numerics:
 
 
 @dataclass
+class Tracker:
+    """Where the store's numbers are shown as well; never in an id."""
+
+    mode: str = "none"  # none; online: W&B while a stage runs; offline: run files for `wandb leet`
+    project: str = "xstilts"
+    entity: str | None = None  # null: the key's own
+    salt: str | None = None  # at the end of every run's id: W&B never takes back the id of a deleted run
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("none", "online", "offline"):
+            raise UserError(f"tracker={self.mode}: {choices(self.mode, ('none', 'online', 'offline'))}")
+
+
+@dataclass
 class Config:
     """A composed configuration, of one cell."""
 
@@ -255,6 +271,7 @@ class Config:
     keep: Keep = Keep.inter
     unavailable: Unavailable = Unavailable.refuse
     numerics: Numerics = field(default_factory=Numerics)
+    tracker: Tracker = field(default_factory=Tracker)
     # `from` is a word of Python's: see `start`
     start: From = From.target
 

@@ -27,7 +27,8 @@ from xstilts.sweep.compose import compose, loader
 _TOP = sorted({*GROUPS, *VALUES, "from", "experiment"} - {"start"})
 #: Keys of a cluster's launcher below which anything may stand: options of sbatch's, names of models.
 _OPEN = tuple(f"hydra.launcher.{name}" for name in ("additional_parameters", "stages", "limits"))
-_TEXTS = ("sweep", "library", "store.path")
+_TEXTS = ("sweep", "library", "store.path", "tracker.project", "tracker.entity", "tracker.salt")
+_SHORT = {"store": "store.path", "tracker": "tracker.mode"}
 #: Options of Hydra's that would bring another configuration than `conf/`.
 _FOREIGN = ("config_path", "config_name", "config_dir", "experimental_rerun")
 
@@ -55,7 +56,7 @@ def _checked(lines: Sequence[str], found: ConfigLoader, schema: DictConfig) -> l
     checked: dict[str, str] = {}
     for line in lines:
         override = _parse(line, found)
-        key = "store.path" if override.key_or_group == "store" else override.key_or_group
+        key = _SHORT.get(override.key_or_group, override.key_or_group)
         if override.is_add() or override.is_delete() or override.package is not None:
             raise UserError(f"{line}: keys cannot be added or removed; write {key}=VALUE")
         if key in checked:
@@ -121,8 +122,8 @@ def _values(override: Override) -> list[Any]:
 def _value(override: Override, line: str, schema: DictConfig) -> str:
     """A key below the schema: it must exist there, and every value must have its type."""
     key = override.key_or_group
-    if key == "store":
-        key, line = "store.path", f"store.path={line.partition('=')[2]}"
+    if key in _SHORT:
+        key, line = _SHORT[key], f"{_SHORT[key]}={line.partition('=')[2]}"
     head = key.split(".")[0]
     if head not in _TOP or head == "experiment":
         raise UserError(f"unknown key {key!r}; {choices(head, _TOP)}")
@@ -183,8 +184,8 @@ def _typed(schema: DictConfig, key: str, value: Any) -> None:
     """Whether a key of the schema exists and takes this value; `schema` is changed."""
     try:
         schema.merge_with(_nested(key, value))
-        if key.startswith("numerics"):
-            OmegaConf.to_object(schema.numerics)
+        if (head := key.split(".")[0]) in ("numerics", "tracker"):
+            OmegaConf.to_object(schema[head])
     except OmegaConfBaseException as error:
         raise UserError(explain(error, key)) from None
 

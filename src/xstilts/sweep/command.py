@@ -15,7 +15,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
 from xstilts import owner
-from xstilts.config import From, Keep, Numerics, Unavailable
+from xstilts.config import From, Keep, Numerics, Tracker, Unavailable
 from xstilts.errors import UserError, refusal
 from xstilts.store import Store
 from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention, running, screen, status, sweeps
@@ -27,7 +27,7 @@ from xstilts.sweep.sweeps import Sweep
 
 #: What is typed with do=retry for itself, and what may be changed of the sweep it runs: nothing that decides a result.
 _OF_RETRY = ("do=", "sweep=", "store.path=")
-_WITH_RETRY = ("numerics.", "keep=", "store.read=", "library=")
+_WITH_RETRY = ("numerics.", "tracker.", "keep=", "store.read=", "library=")
 
 
 def command(arguments: Sequence[str], params: dict[str, Any], loader: ConfigLoader, config: str, launcher: Any) -> int:
@@ -63,6 +63,7 @@ class Command:
         paths = self.base.store
         self.store = Store(Path(paths.path), [Path(p) for p in paths.read])
         self.baseline = self.base.baseline if baseline is None else baseline
+        self.tracker: Tracker = _object(Tracker, self.base.tracker)
         self.console = screen.console()
 
     def do(self) -> int:
@@ -72,11 +73,13 @@ class Command:
 
     def planned(self) -> Plan:
         """Cells and stages as they stand now."""
-        numerics = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Numerics), self.base.numerics))
-        assert isinstance(numerics, Numerics)
+        numerics = asdict(_object(Numerics, self.base.numerics))
+        tracker = asdict(self.tracker) if self.tracker.mode != "none" else {}
         keep = Keep[str(self.base.keep)].name
         skip = Unavailable[str(self.base.unavailable)] is Unavailable.skip
-        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, asdict(numerics), skip).plan()
+        return Planner(
+            self.grid, self.store, self.base.library, self.baseline, keep, numerics, skip, tracker
+        ).plan()
 
     def plan(self) -> int:
         describe.describe(self.planned(), self.console, getattr(self.launcher, "workers", None) or 1)
@@ -195,6 +198,20 @@ class Command:
         fetch.fill(self.available(), self.console)
         return 0
 
+    def publish(self) -> int:
+        """Runs and tables of the named sweep, or of all."""
+        from xstilts.tracking.publish import publish
+
+        wanted = [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
+        return publish(self.store, wanted, self.tracker, self.console)
+
+    def dashboard(self) -> int:
+        from xstilts.tracking.dashboard import create
+
+        for line in create(self.store, self._sweep(), self.tracker):
+            self._say(line)
+        return 0
+
     def clean(self) -> int:
         weights = retention.evict_recorded(self.store, Keep[str(self.base.keep)].name)
         freed, removed = retention.clean(self.store)
@@ -226,6 +243,11 @@ class Command:
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
+
+
+def _object(schema: type, values: Any) -> Any:
+    """The typed object of a composed section."""
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
 
 
 def _params(base: Any) -> dict[str, Any]:

@@ -48,6 +48,14 @@ def parameters(stage: Stage) -> tuple[int, int]:
     return total, total - int(config["vocab_size"]) * int(config["hidden_size"])
 
 
+def flop(stage: Stage, read: float) -> float:
+    """Floating-point operations of a stage that reads so many sub-words."""
+    _, blocks = parameters(stage)
+    if layer := stage.spec.get("layer"):
+        blocks = blocks * layer // stage.spec["model"]["config"]["num_hidden_layers"]
+    return (6 if stage.kind == "train" else 2) * blocks * read
+
+
 def tokens(stage: Stage) -> float:
     """Sub-words that a stage reads, passes over the training data included; NaN when a size is not known."""
     spec = stage.spec
@@ -85,14 +93,12 @@ def costs(plan: Plan) -> dict[str, Cost]:
     speed = _measured(plan)
     found = {}
     for stage in plan.stages.values():
-        total, blocks = parameters(stage)
-        if layer := stage.spec.get("layer"):
-            blocks = blocks * layer // stage.spec["model"]["config"]["num_hidden_layers"]
+        total, _ = parameters(stage)
         read = tokens(stage)
         train = stage.kind == "train"
         rate = speed.get((stage.about["model"], stage.kind))
         found[stage.id] = Cost(
-            flop=(6 if train else 2) * blocks * read,
+            flop=flop(stage, read),
             seconds=read / rate if rate else None,
             disk=total * BYTES if train else 0,
             transient=total * STATE if train else 0,

@@ -77,6 +77,7 @@ class Planner:
     keep: str
     numerics: dict[str, Any]
     skip: bool = False  # cells whose data is nowhere
+    tracker: dict[str, Any] = field(default_factory=dict)  # where the numbers are shown as well
     unavailable: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
     _chains: dict[str, Chains] = field(default_factory=dict)  # by world
@@ -118,6 +119,8 @@ class Planner:
             for stage in chain:
                 if stage.id not in stages:
                     stage.numerics.update(self.numerics)
+                    if self.tracker:
+                        stage.place["tracker"] = self.tracker
                     stages[stage.id] = stage
             chains.append([stage.id for stage in chain])
         # A chain lists each stage after those it starts from, so the first mention of a stage is in order too.

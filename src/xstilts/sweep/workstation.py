@@ -163,6 +163,8 @@ class Scheduler:
         stage = worker.stage if worker else None
         if worker is None:
             self._stop(event["why"])
+        elif event["event"] == "said":
+            self._tell(event["text"])
         elif event["event"] == "died":
             self.pool.remove(worker)
             if stage is not None:
@@ -193,13 +195,17 @@ class Scheduler:
             self._fail(stage, event["error"])
 
     def _wait(self, stage: Stage) -> None:
-        if stage.id not in self.told:
-            self.told.add(stage.id)
-            holder = self.plan.store.folder(stage.id).owner()
-            who = owner.describe(holder) if holder else "another process"
-            self.screen.say(f"waiting for {stage.label}: {who} has it")
+        holder = self.plan.store.folder(stage.id).owner()
+        who = owner.describe(holder) if holder else "another process"
+        self._tell(f"waiting for {stage.label}: {who} has it")
         self.waiting[stage.id] = stage
         self.busy[stage.id] = time.monotonic() + AGAIN
+
+    def _tell(self, text: str) -> None:
+        """Say something once, however many workers find it out."""
+        if text not in self.told:
+            self.told.add(text)
+            self.screen.say(text)
 
     def _died(self, stage: Stage, why: str) -> None:
         self.waiting[stage.id] = stage

@@ -27,6 +27,7 @@ from xstilts import owner
 from xstilts.errors import UserError, reason
 from xstilts.stage import Stage
 from xstilts.store import Fenced, Folder, Stopped, Store, begin, forget_resume, held, publish
+from xstilts.tracking.live import LIVE
 from xstilts.work.attempt import Attempt, Report
 
 Request = dict[str, Any]
@@ -80,6 +81,8 @@ def _attempt(
     attempt = Attempt(stage, begin(folder), folder, sources, report, stop, bool(request.get("rerun")))
     began = time.monotonic()
     attempt.write_record("running")
+    if (tracker := stage.place.get("tracker")) and not attempt.rerun:
+        LIVE.follow(tracker, attempt.folder)
     with _log(attempt.folder / "log.txt"), attempt.beating():
         status, error = _execute(attempt)
     seconds = round(time.monotonic() - began, 3)
@@ -164,6 +167,7 @@ def serve(stop: threading.Event) -> int:
         except BrokenPipeError:
             leave()
 
+    LIVE.say = lambda text: report({"event": "said", "text": text})
     _on_signal(leave)
     threading.Thread(target=listen, daemon=True).start()
     while (request := requests.get()) is not None:
