@@ -110,6 +110,10 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class Refused(Exception):
+    """What a query gets an error for, rather than data."""
+
+
 class Endpoint:
     """A server on a port of its own, from `up` to `down`, which keeps what it knows in between."""
 
@@ -175,6 +179,7 @@ class Endpoint:
             "RunFiles": self._files,
             "RunFile": self._files,
             "ProjectInternalId": lambda v: {"project": self._project(v, internalId=_id("ProjectInternalId", "1"))},
+            "GetProjects": self._projects,
             "CreateCustomChart": self._chart,
             "upsertView": self._view,
             "UpsertView2": self._view,
@@ -248,7 +253,7 @@ class Endpoint:
     def _files(self, given: Values) -> Values:
         run = self._run(given)
         assert run is not None
-        names = given.get("fileNames") or given.get("files") or [n for n in run.files]
+        names = given.get("fileNames") or given.get("files") or list(run.files)
         nodes = [
             {
                 "id": _id("File", run.name, name),
@@ -284,6 +289,11 @@ class Endpoint:
         assert run is not None
         return [line for line in run.history if low <= json.loads(line).get("_step", 0) < high]
 
+    def _projects(self, given: Values) -> Values:
+        names = sorted({run.project for run in self.runs.values()})
+        edges = [{"node": self._project({"name": name}), "cursor": name} for name in names]
+        return {"models": {"edges": edges, "pageInfo": {"endCursor": None, "hasNextPage": False}}}
+
     def _artifact(self, given: Values) -> Values:
         """Tables of a run are artifacts too; what is uploaded of them is kept with the artifact's name for a run."""
         name = given["input"]["artifactCollectionName" if "artifactCollectionName" in given["input"] else "name"]
@@ -317,6 +327,8 @@ class Endpoint:
         return {"upsertView": {"view": view, "inserted": True}}
 
     def _chart(self, given: Values) -> Values:
+        if given["chartName"] in self.charts:
+            raise Refused(f"a chart {given['chartName']} already exists")
         self.charts[given["chartName"]] = given
         return {"createCustomChart": {"chart": {"id": f"{given['entity']}/{given['chartName']}"}}}
 
@@ -396,7 +408,7 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 self._answer(fault.status, error, fault.headers)
             return fault is not None
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = json.loads(self._body())
             if stream := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path):
                 with endpoint.lock:
@@ -410,13 +422,16 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             with endpoint.lock:
                 if self._faulty(operation):
                     return
-                data = endpoint.graphql(operation, body.get("variables") or {})
+                try:
+                    data = endpoint.graphql(operation, body.get("variables") or {})
+                except Refused as error:
+                    return self._answer(200, {"errors": [{"message": str(error)}], "data": None})
                 if data is None:
                     endpoint.unknown.append(f"{operation}: {query} {body.get('variables')}")
                     return self._answer(400, {"errors": [{"message": f"unknown operation {operation}"}]})
             self._answer(200, {"data": data})
 
-        def do_PUT(self) -> None:  # noqa: N802
+        def do_PUT(self) -> None:
             data = self._body()
             _, _, run, name = self.path.split("/", 3)
             with endpoint.lock:
@@ -425,7 +440,7 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                     files[name] = data
                     self._answer(200, b"")
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             _, _, run, name = self.path.split("/", 3)
             with endpoint.lock:
                 if not self._faulty("download"):

@@ -9,9 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 from endpoint import Endpoint, wait
-from writing import Following, Training, steps
+from writing import ONLINE, Following, Training, steps
 
-from xstilts.config import Tracker
+from launching import launch, library
+from xstilts.store import Store
+from xstilts.sweep.screen import console
+from xstilts.sweep.sweeps import all_
+from xstilts.tracking import live
+from xstilts.tracking.publish import publish
 
 
 @pytest.fixture
@@ -84,3 +89,113 @@ def test_no_key(
     assert "no W&B key" in said
     assert "do=publish" in said
     assert said in (writing.attempt.folder / "log.txt").read_text()
+
+
+def test_a_killed_training_loses_nothing_that_it_wrote(
+    training: Training, server: Endpoint, following: Following
+) -> None:
+    """Its follower sees that it is gone, and sends what is there."""
+    writing = training.attempt()
+    process = following.begin(writing)
+    writing.rows(0, 33)
+    with writing.path.open("a") as file:
+        file.write('{"step": 33, "lo')  # killed in the middle of a line
+    following.close()
+    assert process.poll() == 0
+    run = server.runs[training.id]
+    assert steps(run.rows) == [*range(33)]
+    assert run.state == "failed"
+
+
+def test_a_killed_job_is_made_good(training: Training, server: Endpoint, following: Following) -> None:
+    """Everything at once, as a cluster kills: the next attempt's follower sends what is missing, each row once."""
+    first = training.attempt()
+    first.rows(0, 30)
+    process = following.begin(first)
+    wait(lambda: training.id in server.runs, "the run is there")
+    core = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    wait(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in core), "nobody is left")
+    assert len(server.runs[training.id].rows) in (0, 30)
+    second = training.attempt()
+    second.rows(0, 45)
+    following.begin(second)
+    second.end("done")
+    following.close()
+    assert steps(server.runs[training.id].rows) == [*range(45)]
+    assert following.said == []
+
+
+def test_an_outage_in_the_middle(training: Training, server: Endpoint, following: Following) -> None:
+    writing = training.attempt()
+    writing.rows(0, 10)
+    following.begin(writing)
+    run = wait(lambda: server.runs.get(training.id), "the run is there")
+    server.down()
+    writing.rows(10, 30)
+    time.sleep(1.5)
+    server.up()
+    writing.rows(30, 40)
+    writing.end("done")
+    following.close()
+    assert steps(run.rows) == [*range(40)]
+    assert run.state == "finished"
+
+
+def test_a_server_that_stays_away_holds_nobody_up(
+    training: Training, server: Endpoint, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 1.0)
+    writing = training.attempt()
+    writing.rows(0, 10)
+    process = following.begin(writing)
+    wait(lambda: training.id in server.runs, "the run is there")
+    server.down()
+    writing.rows(10, 40)
+    writing.end("done")
+    began = time.monotonic()
+    following.close()
+    assert time.monotonic() - began < 3
+    assert process.poll() is not None
+    server.up()
+    assert publish(training.store, all_(training.store), ONLINE, console()) == 0
+    assert steps(server.runs[training.id].rows) == [*range(40)]
+
+
+def test_refused_rows_are_said_once(training: Training, server: Endpoint, following: Following) -> None:
+    server.fault("file_stream", 403)
+    writing = training.attempt()
+    following.begin(writing)
+    writing.rows(0, 10)
+    writing.end("done")
+    following.close()
+    (said,) = following.said
+    assert f"{training.id}: 0 rows, not 10" in said
+    assert said.endswith("do=publish makes it good later")
+
+
+@pytest.mark.slow
+def test_a_command_with_and_without_a_server(reference: Path, tmp_path: Path, server: Endpoint) -> None:
+    """All the way from what is typed; the sweep is done either way, and `do=publish` makes them equal."""
+    store = library(reference, tmp_path / "store")
+    grid = ["model=xl", "inter=none", "target=tatoeba", "tracker=online"]
+    code, text = launch(store, *grid)
+    assert code == 0, text
+    assert "W&B" not in text
+    homes = {home.root.name: home for home in Store(store).stages()}
+    assert server.runs.keys() == homes.keys(), "the tables of the sweep are do=publish's"
+    for name, run in server.runs.items():
+        done = homes[name].published
+        assert done is not None
+        rows = done / "metrics.jsonl"
+        assert len(run.rows) == (len(rows.read_text().splitlines()) if rows.exists() else 0)
+        assert run.state == "finished"
+
+    server.down()
+    code, text = launch(store, *grid, "recipe.common.lr=2e-3", "sweep=alone")
+    assert code == 0, text
+    assert text.count("W&B: ") == 1, text
+    server.up()
+    assert launch(store, "do=publish")[0] == 0
+    assert {home.root.name for home in Store(store).stages()} < server.runs.keys()

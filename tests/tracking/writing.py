@@ -41,12 +41,17 @@ class Training:
         self.stage = Stage("train", SPEC, {}, about, {"model": "tiny"}, {"device": "cpu"})
         self.home: Folder = self.store.enter(self.stage)
         self.id = self.stage.id
-        stages = {self.id: {"kind": "train", "upstream": {}, **about}, "evaluate-0": {"kind": "evaluate", "upstream": {}}}
+        stages = {
+            self.id: {"kind": "train", "upstream": {}, **about},
+            "evaluate-0": {"kind": "evaluate", "upstream": {}},
+        }
         cell = {**CELL, "stages": list(stages)}
         Sweep("first", "2026-01-01", "someone", [], [cell], stages, {"tiny": {"en": 1.0}}).save(self.store)
 
     def attempt(self) -> Writing:
-        return Writing(self, Attempt(self.stage, begin(self.home), self.home, {}, lambda event: None, threading.Event()))
+        return Writing(
+            self, Attempt(self.stage, begin(self.home), self.home, {}, lambda event: None, threading.Event())
+        )
 
 
 class Writing:

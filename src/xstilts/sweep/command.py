@@ -77,9 +77,7 @@ class Command:
         tracker = asdict(self.tracker) if self.tracker.mode != "none" else {}
         keep = Keep[str(self.base.keep)].name
         skip = Unavailable[str(self.base.unavailable)] is Unavailable.skip
-        return Planner(
-            self.grid, self.store, self.base.library, self.baseline, keep, numerics, skip, tracker
-        ).plan()
+        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, numerics, skip, tracker).plan()
 
     def plan(self) -> int:
         describe.describe(self.planned(), self.console, getattr(self.launcher, "workers", None) or 1)
@@ -208,7 +206,7 @@ class Command:
     def dashboard(self) -> int:
         from xstilts.tracking.dashboard import create
 
-        for line in create(self.store, self._sweep(), self.tracker):
+        for line in create(self._sweep(), self.tracker):
             self._say(line)
         return 0
 

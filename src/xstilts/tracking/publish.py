@@ -1,7 +1,7 @@
 """`do=publish`: bring W&B level with the store, from a login node, as often as one likes.
 
-Every stage of a sweep that was begun is a run, and every sweep has a run with its tables. What is there is read first and
-again after writing; what cannot be made equal is named. Stages that are running now are left to their own followers.
+Every stage of a sweep that was begun is a run, and every sweep has a run with its tables. What is there is read first,
+and again after writing; what cannot be made equal is named. Stages that are running now are left to their followers.
 """
 
 from __future__ import annotations
@@ -46,8 +46,12 @@ def publish(store: Store, sweeps: Sequence[Sweep], tracker: Tracker, console: Co
         raise UserError(f"the store {store.root} has no sweep yet: there is nothing to publish")
     if tracker.mode == "none":
         tracker = replace(tracker, mode="online")
-    session = _session(tracker)
-    there = readback.runs(session, tracker, [s.name for s in sweeps]) if session else {}
+    where, there = str(store.root / "tracking" / "wandb"), dict[str, Any]()
+    if tracker.mode == "online":
+        with client.reached():
+            session = readback.api()
+            where = readback.place(session, tracker)
+            there = readback.runs(session, tracker, [s.name for s in sweeps])
     outcome, attempts = Outcome(), dict(_attempts(store, sweeps))
     for stage, attempt in list(attempts.items()):
         if _running(Folder(attempt.parents[1])):
@@ -67,23 +71,11 @@ def publish(store: Store, sweeps: Sequence[Sweep], tracker: Tracker, console: Co
     jobs: dict[str, Callable[[], str]] = {name: _job(stage_run, path) for name, path in attempts.items()}
     jobs |= {run_id(f"results-{sweep.name}", tracker.salt): _job(sweep_run, sweep) for sweep in sweeps}
     _work(jobs, outcome, console)
-    return _say(outcome, tracker, session, store, console)
+    return _say(outcome, where, console)
 
 
 def _job(work: Callable[[Any], str], what: Any) -> Callable[[], str]:
     return lambda: work(what)
-
-
-def _session(tracker: Tracker) -> Any:
-    """With the server, where there is to be one. A mistake or trouble before the first run ends it all."""
-    if tracker.mode == "offline":
-        return None
-    try:
-        session = readback.api()
-        readback.place(session, tracker)
-        return session
-    except Exception as error:
-        raise UserError(client.trouble(error)) from None
 
 
 def _attempts(store: Store, sweeps: Sequence[Sweep]) -> Iterator[tuple[str, Path]]:
@@ -136,21 +128,16 @@ def _note(outcome: Outcome, name: str, result: Callable[[], str]) -> None:
     except readback.Differs as error:
         outcome.problems[name] = str(error)
     except Exception as error:  # the client's, of many kinds: the other runs go on
-        outcome.problems[name] = f"{name}: {client.trouble(error)}"
+        outcome.problems[name] = f"{name}: {client.trouble(error)}; the same command goes on"
 
 
-def _say(outcome: Outcome, tracker: Tracker, session: Any, store: Store, console: Console) -> int:
-    where = readback.place(session, tracker) if session else store.root / "tracking" / "wandb"
+def _say(outcome: Outcome, where: str, console: Console) -> int:
     counts = f"{len(outcome.sent)} sent, {len(outcome.level)} level already"
     if outcome.running:
         counts += f", {len(outcome.running)} left to the processes that run them"
-    console.print(f"{where}: {counts}", markup=False, soft_wrap=True)
-    for text in outcome.problems.values():
-        console.print(f"not level: {text}", markup=False, soft_wrap=True)
-    if any("rows" in text or "row " in text for text in outcome.problems.values()):
-        console.print(
-            "rows that W&B has cannot be taken back: delete these runs there, and publish with another tracker.salt=WORD",
-            markup=False,
-            soft_wrap=True,
-        )
+    lines = [f"{where}: {counts}", *(f"not level: {text}" for text in outcome.problems.values())]
+    if any("row" in text for text in outcome.problems.values()):
+        lines.append("rows that W&B has stay: delete these runs there, and publish with another tracker.salt=WORD")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
     return 1 if outcome.problems else 0

@@ -24,7 +24,7 @@ from xstilts.results import table as results
 from xstilts.results.summary import PAIR, primary, summary
 from xstilts.store import Store
 from xstilts.sweep.sweeps import Sweep
-from xstilts.tracking import client, readback
+from xstilts.tracking import client, names, readback
 from xstilts.tracking.entry import TAG, Entry, run_id
 from xstilts.tracking.entry import entry as stage_entry
 
@@ -36,7 +36,17 @@ LANGUAGES = [
     *("world", "model", "parameters", "inter", "regime", "recipe", "language", "resource_gib"),
     *("score", "n", "change", "change_n"),
 ]
-COSTS = ["stage", "kind", "label", "model", "parameters", "device_hours", "flop", "tokens_per_second", "peak_memory_gib"]
+COSTS = [
+    "stage",
+    "kind",
+    "label",
+    "model",
+    "parameters",
+    "device_hours",
+    "flop",
+    "tokens_per_second",
+    "peak_memory_gib",
+]
 COLUMNS = {"transfer": TRANSFER, "languages": LANGUAGES, "costs": COSTS}
 
 
@@ -95,9 +105,10 @@ def entry(store: Store, sweep: Sweep, salt: str | None) -> tuple[Entry, Content]
     }
     config = {"sweep": sweep.name, "created": sweep.created, "command": sweep.command, "user": sweep.user}
     tags = [f"sweep:{sweep.name}"[:TAG]]
-    name = f"results of {sweep.name}"
+    title = f"results of {sweep.name}"
     id_ = run_id(f"results-{sweep.name}", salt)
-    return Entry(id_, name, "results", sweep.name, tags, config, [], summary, "done"), made
+    summary = {names.summary(key): value for key, value in summary.items()}
+    return Entry(id_, title, "results", sweep.name, tags, config, [], summary, "done"), made
 
 
 def level(one: Entry, made: Content, there: Any, tracker: Tracker, folder: Path) -> str:
