@@ -231,12 +231,18 @@ class Command:
 
     def _report(self, wanted: list[Sweep]) -> None:
         from xstilts.results.aggregate import selection
+        from xstilts.results.question import fill
+        from xstilts.results.question.printed import show_verdict
         from xstilts.results.show import show
         from xstilts.results.table import table, write
 
         everything = table(self.store)
         write(self.store, everything)
-        show(table(self.store, wanted), self.console, selection(self.store, wanted))
+        own = table(self.store, wanted)
+        show(own, self.console, selection(self.store, wanted))
+        show_verdict(own, self.console)
+        for line in fill.said(fill.gaps(self.store, wanted)):
+            self._say(line)
         self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
 
     def _say(self, text: str) -> None:

@@ -121,7 +121,7 @@ def test_low_is_the_weighted_sum_of_its_rows(mitigated: pd.DataFrame) -> None:
 
 def test_resource_is_measured_from_a_typical_low_resource_language() -> None:
     frame = pd.DataFrame({"language": ["a", "b", "b", "c", "d"], "resource_gib": [1.0, 4.0, 4.0, 200.0, 0.0]})
-    found = Resource.of(frame)
+    found = Resource.of(frame.assign(text=frame["resource_gib"]))
     assert found.low == pytest.approx(np.log10(2.0))
     assert found.distance == pytest.approx(2.0)
 

@@ -27,13 +27,14 @@ def changes(frame: pd.DataFrame, baseline: str = NONE) -> pd.DataFrame:
     change      value - before; NaN where either is missing
     count       items behind the smaller of the two
     collapsed, diverged     of either
+    stage, stage_before     the evaluations; the latter missing where nobody asked for it
     with FACTS; `tier` is high, low or unseen.
     """
     rows = primary(frame)
     found = rows[(rows["inter"] != NONE) & (rows["inter"] != baseline)]
     before = rows.loc[
         (rows["inter"] == baseline) & (rows["regime"] == "english"),
-        [*PAIR, "value", "count", "collapsed", "diverged"],
+        [*PAIR, "value", "count", "collapsed", "diverged", "stage"],
     ]
     found = found.merge(before, on=PAIR, how="left", suffixes=("", "_before"), validate="many_to_one")
     found["before"] = found["value_before"]
@@ -43,14 +44,15 @@ def changes(frame: pd.DataFrame, baseline: str = NONE) -> pd.DataFrame:
         found[flag] |= found[flag + "_before"].eq(True)
     sizes = {gib: tier(gib) for gib in found["resource_gib"].unique()}
     found["tier"] = found["resource_gib"].map(sizes).astype(object)
-    columns = [*UNIT, "seed", "value", "before", "change", "count", "collapsed", "diverged", *FACTS]
-    return found[columns].reset_index(drop=True)
+    scores = ["seed", "value", "before", "change", "count", "collapsed", "diverged", "stage", "stage_before"]
+    return found[[*UNIT, *scores, *FACTS]].reset_index(drop=True)
 
 
 def means(pairs: pd.DataFrame, by: str = "change") -> pd.DataFrame:
     """Over seeds: a row a UNIT, with `change` (NaN without any pair), `seeds` that have one and `of` that should.
 
-    `count` is of items, the largest over seeds: one that is missing has none.
+    `count` is of items, the largest over seeds: one that is missing has none. `text` is how much of the language the
+    model has read, in GiB; whoever measures it otherwise puts other numbers there.
     """
     found = pairs.groupby(UNIT, sort=True, observed=True).agg(
         change=(by, "mean"),
@@ -59,7 +61,7 @@ def means(pairs: pd.DataFrame, by: str = "change") -> pd.DataFrame:
         count=("count", "max"),
         **{fact: (fact, "first") for fact in FACTS},
     )
-    return found.reset_index()
+    return found.reset_index().assign(text=lambda rows: rows["resource_gib"])
 
 
 def zero_shot(frame: pd.DataFrame) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from xstilts.results.tiers import tier
 
 Weights = Mapping[str, float]  # by model
 KEY = ("inter", "target", "language")
-FIELDS = ("change", "resource_gib", "count")
+FIELDS = ("change", "resource_gib", "text", "count")
 ITEMS = 1000  # of a test whose sampling variance is the unit
 
 
@@ -41,9 +41,9 @@ class Resource:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> Resource:
-        """Each language counts once; NaN of a tier that has none."""
+        """Of means over seeds; each language counts once. NaN of a tier that has none."""
         languages = frame.drop_duplicates("language")
-        logs = np.log10(languages["resource_gib"].where(languages["resource_gib"] > 0))
+        logs = np.log10(languages["text"].where(languages["text"] > 0))
         tiers = languages["resource_gib"].map(tier)
         return cls(*(float(logs[tiers == name].mean()) for name in ("low", "high")))
 
@@ -79,18 +79,19 @@ class Effects:
 def contrast(frame: pd.DataFrame, weights: Weights) -> pd.DataFrame:
     """Of means over seeds (`changes.means`): a row a (inter, target, language) that every weighted model has.
 
-    Columns inter, target, language, tier, resource_gib (geometric mean over the models), count (of items, the least)
-    and value. A language that only some of the models have seen is left out.
+    Columns inter, target, language, tier, resource_gib and text (geometric means over the models), count (of items,
+    the least) and value. A language that only some of the models have seen is left out.
     """
     wide = frame[frame["model"].isin(weights)].pivot(index=[*KEY], columns="model", values=[*FIELDS])
     columns = [pd.MultiIndex.from_product([[name], [*weights]]) for name in FIELDS]
-    values, read, count = (wide.reindex(columns=own).droplevel(0, axis=1) for own in columns)
+    values, read, text, count = (wide.reindex(columns=own).droplevel(0, axis=1) for own in columns)
     logs = read.where(read > 0).apply(np.log)
     keep = values.notna().all(axis=1) & (logs.notna().all(axis=1) | logs.isna().all(axis=1))
     found = pd.DataFrame(
         {
             "value": values[keep] @ pd.Series(dict(weights), dtype=float),
             "resource_gib": np.exp(logs[keep].mean(axis=1)).fillna(0.0),
+            "text": np.exp(text[keep].where(text > 0).apply(np.log).mean(axis=1)).fillna(0.0),
             "count": count[keep].min(axis=1),
         }
     ).reset_index()
@@ -104,10 +105,10 @@ def effects(frame: pd.DataFrame, weights: Weights, resource: Resource | None = N
     resource = resource or Resource.of(frame)
     tiers = rows.groupby("tier")["language"].nunique().to_dict() if len(rows) else {}
     counts = len(rows), rows["inter"].nunique(), rows["target"].nunique(), {str(k): int(v) for k, v in tiers.items()}
-    seen = (rows["resource_gib"] > 0).to_numpy()
+    seen = (rows["text"] > 0).to_numpy()
     if not counts[3].get("low") or len(rows) < 4:
         return Effects(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, *counts, None)
-    logs = np.where(seen, np.log10(np.where(seen, rows["resource_gib"], 1.0)) - resource.low, 0.0)
+    logs = np.where(seen, np.log10(np.where(seen, rows["text"], 1.0)) - resource.low, 0.0)
     sloped = len(np.unique(logs[seen].round(9))) > 1
     columns = [np.ones(len(rows)), *([logs] if sloped else []), *([(~seen).astype(float)] if (~seen).any() else [])]
     found = fit(rows["value"].to_numpy(float), np.column_stack(columns), _groupings(rows, logs if sloped else None))

@@ -23,6 +23,8 @@ from scipy import linalg, stats
 
 Array = NDArray[np.floating]
 STEPS, TOLERANCE = 60, 1e-4  # of Fisher scoring, and of the change of variances against the whole one
+NONE = 1e-8  # a variance that is rounding
+FLOOR = 1e-6  # of the residual variance, against the whole one: rows without noise would leave nothing to divide by
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def fit(y: Array, x: Array, groupings: Mapping[str, Grouping]) -> Fit:
     """Of y [N] and x [N, P] of full rank, N > P. A grouping of a single level is left out: it is the intercept."""
     blocks = {name: z for name, z in ((name, g.columns()) for name, g in groupings.items()) if z.shape[1] > 1}
     products = _Products.of(y, x, blocks)
-    start = float(np.var(y - x @ np.linalg.lstsq(x, y, rcond=None)[0])) or 1e-12
+    start = max(float(np.var(y - x @ np.linalg.lstsq(x, y, rcond=None)[0])), NONE)
     theta = np.full(1 + len(blocks), start / (1 + len(blocks)))
     state = products.at(theta)
     for _ in range(STEPS):
@@ -101,7 +103,7 @@ def fit(y: Array, x: Array, groupings: Mapping[str, Grouping]) -> Fit:
         shrink = 1.0
         while True:
             trial = np.maximum(theta + shrink * step, 0.0)
-            trial[0] = max(trial[0], 1e-9 * start)
+            trial[0] = max(trial[0], FLOOR * start)
             after = products.at(trial)
             if after.likelihood >= state.likelihood - 1e-9 * abs(state.likelihood) or shrink < 1e-4:
                 break

@@ -32,7 +32,7 @@ def simulated(truth: Truth, seed: int, grid: Grid | None = None, spread: Spread 
     rows = grid.rows()
     rng = np.random.default_rng(seed)
     draw = _Draw(rng, {name: pd.factorize(rows[name])[0] for name in ("model", "inter", "target", "language", "seed")})
-    resource = Resource.of(rows[rows["language"] != "en"])
+    resource = Resource.of(rows[rows["language"] != "en"].assign(text=rows["resource_gib"]))
     seen = rows["resource_gib"].to_numpy() > 0
     logs = np.where(seen, np.log10(np.where(seen, rows["resource_gib"], 1.0)) - resource.low, 0.0)
     before = _before(rows, draw, logs, seen, spread)

@@ -1,0 +1,36 @@
+"""The verdict as `do=report` prints it, below the tables; or what the results lack for it, in a line."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from xstilts.results.lines import QUIET
+from xstilts.results.question.answer import answer, lacking
+from xstilts.results.question.changes import NONE, changes, primary_set
+from xstilts.results.question.scope import Scope
+from xstilts.results.question.tell import more
+from xstilts.results.question.words import sentences
+
+
+def show_verdict(frame: pd.DataFrame, console: Console) -> None:
+    """Of every world and recipe of a table; English intermediate training only, which the question is about."""
+    for world, rows in frame.groupby("world"):
+        for recipe in sorted(rows.loc[rows["inter"] != NONE, "recipe"].unique()) or [None]:
+            scope = Scope.of(rows, str(world), recipe=recipe)
+            console.print()
+            console.print(Text(f" The question  world={scope.world} recipe={scope.recipe}", style="bold"))
+            for line, style in _lines(rows, scope):
+                console.print(Padding(Text(line, style=style), (0, 1), expand=False))
+
+
+def _lines(rows: pd.DataFrame, scope: Scope) -> list[tuple[str, str]]:
+    if missing := lacking(rows, scope):
+        return [(f"It cannot be asked of these results: {'; '.join(missing)}.", QUIET)]
+    found = answer(rows, scope)
+    one = found.primary
+    pairs = primary_set(changes(scope.cut(rows)))
+    asked, verdict, *rest = sentences(found, more(pairs, {one.models[-1]: 1.0, one.models[0]: -1.0}, one.shift))
+    return [(asked, QUIET), (verdict, "bold"), *((line, QUIET) for line in rest)]
