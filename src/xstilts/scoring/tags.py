@@ -52,6 +52,22 @@ def chunk_f1(gold: Sentences, predicted: Sentences, version: Version) -> float:
     return chunk_score(gold, predicted, version).f1
 
 
+def sentence_counts(gold: Sentences, predicted: Sentences) -> np.ndarray:
+    """Chunks that are right, predicted and in the gold tags, int64 [3, sentences], as seqeval 0.0.12 counts them.
+
+    F1 of any choice of sentences is 2 x right / (predicted + gold) of their sums. That is not so from 1.0 on, where a
+    bare X has the type of what lies between sentences and belongs to a chunk of an earlier one. Raises as `chunk_f1`
+    does.
+    """
+    lists, others = _aligned(gold, predicted)
+    ends, begin, kind = _chunks(*_codes(lists, others, "seqeval-0.0.12"))
+    right = ends.all(axis=0) & (begin[0] == begin[1]) & (kind[0] == kind[1])
+    outside = np.concatenate([[0], np.cumsum(pc.list_value_length(lists).to_numpy().astype(np.int64) + 1)])
+    sentence = np.searchsorted(outside, np.arange(1, 1 + len(right)), "right") - 1
+    counts = [np.bincount(sentence[which], minlength=len(lists)) for which in (right, ends[1], ends[0])]
+    return np.stack([one[: len(lists)] for one in counts])
+
+
 def token_accuracy(gold: Sentences, predicted: Sentences) -> float:
     """Percent of single tags that are right; NaN where there are none. Raises as `chunk_f1` does."""
     gold_tags, tags = (lists.flatten().to_numpy(zero_copy_only=False) for lists in _aligned(gold, predicted))
