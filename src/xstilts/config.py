@@ -214,6 +214,7 @@ class World:
 class StorePaths:
     path: str = "store"
     read: list[str] = field(default_factory=list)  # stores of others, never written
+    group: str | None = None  # the Unix group that works on it together
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,6 +111,16 @@ def remove(path: Path) -> int:
     size = sum(p.stat().st_size for p in gone.rglob("*") if p.is_file())
     shutil.rmtree(gone)
     return size
+
+
+def follow_group(root: Path) -> None:
+    """In a folder that a group shares, let the group read and write whatever this process makes from now on.
+
+    Such a folder is one that the group may write and that hands its group down (setgid). Children inherit the rule.
+    """
+    mode = root.stat().st_mode if root.is_dir() else 0
+    if mode & stat.S_ISGID and mode & stat.S_IWGRP:
+        os.umask(os.umask(0o077) & ~stat.S_IRWXG)
 
 
 def recover(path: Path) -> Path | None:

@@ -14,11 +14,11 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
-from xstilts import owner
+from xstilts import files, owner
 from xstilts.config import From, Keep, Numerics, Tracker, Unavailable
 from xstilts.errors import UserError, refusal
 from xstilts.store import Store
-from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention, running, screen, status, sweeps
+from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention, running, screen, share, status, sweeps
 from xstilts.sweep.grid import Grid
 from xstilts.sweep.outcome import Outcome
 from xstilts.sweep.plan import Plan, Planner
@@ -62,6 +62,7 @@ class Command:
         self.base = self.grid.base
         paths = self.base.store
         self.store = Store(Path(paths.path), [Path(p) for p in paths.read])
+        files.follow_group(self.store.root)
         self.baseline = self.base.baseline if baseline is None else baseline
         self.tracker: Tracker = _object(Tracker, self.base.tracker)
         self.console = screen.console()
@@ -111,10 +112,17 @@ class Command:
                     "run the same command with do=fetch on a machine with a network first"
                 )
 
+    def _writable(self) -> None:
+        """Refuse a store that I may not write; share it with the group that is asked for."""
+        if self.base.store.group is not None:
+            share.give(self.store.root, self.base.store.group)
+            files.follow_group(self.store.root)
+        self.store.check_writable()
+
     # verbs ----------------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        self.store.check_writable()
+        self._writable()
         plan = self.filled()
         sweep = sweeps.record(plan, self.arguments, self.base.sweep)
         sweep.save(self.store)
@@ -132,7 +140,7 @@ class Command:
         line = [*sweep.command, *typed, f"store.path={self.store.root}"]
         again = Command(line, {}, self.grid.loader, self.grid.config, self.launcher)
         again.grid = Grid(line, _params(again.base), self.grid.loader, self.grid.config)
-        again.store.check_writable()
+        again._writable()
         return again._execute(again.filled(), sweep)
 
     def _execute(self, plan: Plan, sweep: Sweep) -> int:
@@ -182,7 +190,7 @@ class Command:
     def rerun(self) -> int:
         self.baseline = False  # one cell is one cell
         rerun.refuse_many(self.planned())
-        self.store.check_writable()
+        self._writable()
         tries = getattr(self.launcher, "tries", 1)
         outcome = rerun.rerun(self.filled(), From[str(self.base["from"])], tries, self.console)
         outcome.show(screen.console(stderr=True))
@@ -193,6 +201,8 @@ class Command:
         return 0
 
     def fetch(self) -> int:
+        if self.base.store.group is not None:
+            self._writable()
         fetch.fill(self.available(), self.console)
         return 0
 

@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from xstilts import owner
+from xstilts import files, owner
 from xstilts.errors import UserError, reason
 from xstilts.stage import Stage
 from xstilts.store import Fenced, Folder, Stopped, Store, begin, forget_resume, held, publish
@@ -53,6 +53,7 @@ def do(request: Request, report: Report, stop: threading.Event) -> str:
 def _do(request: Request, report: Report, stop: threading.Event) -> dict[str, Any]:
     folder = Folder(Path(request["stage"]))
     store = Store(folder.root.parents[1], [Path(p) for p in request.get("read", [])])
+    files.follow_group(store.root)
     stage = Stage.load(folder.spec)
     stage = replace(stage, **{key: request[key] for key in ("place", "numerics") if key in request})
 
