@@ -41,6 +41,13 @@ class Keep(Enum):
     scores = "none, once everything that starts from them is done"
 
 
+class Order(Enum):
+    """What runs first, and what `budget=` takes first."""
+
+    cost = "what has most behind it; the budget takes cells as they were typed"
+    seed_first = "all of one seed before anything of the next, so that a grid that is cut short has whole seeds"
+
+
 class Unavailable(Enum):
     """What data that a world has nowhere does to a grid."""
 
@@ -271,6 +278,8 @@ class Config:
     library: str | None = None
     keep: Keep = Keep.inter
     unavailable: Unavailable = Unavailable.refuse
+    order: Order = Order.cost
+    budget: float | None = None  # GPU-hours
     numerics: Numerics = field(default_factory=Numerics)
     tracker: Tracker = field(default_factory=Tracker)
     # `from` is a word of Python's: see `start`

@@ -18,12 +18,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 NEEDED = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sbatch")
+USERS = ("root", "games", "news")  # who may submit: Debian has them all
 MARK = "XSTILTS_TEST_CLUSTER"  # in the environment of every daemon, and so of every job
 
 SLURM = """\
@@ -44,7 +45,7 @@ SlurmdPidFile={root}/run/slurmd.%n.pid
 SlurmctldLogFile={root}/log/slurmctld.log
 SlurmdLogFile={root}/log/slurmd.%n.log
 SlurmctldTimeout=30
-SlurmdTimeout=20
+SlurmdTimeout=10
 ReturnToService=2
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -62,7 +63,7 @@ DefMemPerCPU=512
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 MailProg=/bin/true
-KillWait=10
+KillWait=5
 MaxArraySize={max_array_size}
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
@@ -145,7 +146,8 @@ class Cluster:
     def down(self) -> None:
         """Cancel every job, stop every daemon, and what they left running."""
         if self.running("slurmctld"):
-            self.run("scancel", "--user=root", check=False)
+            for user in USERS:
+                self.run("scancel", f"--user={user}", check=False)
             _wait(30, "the jobs' end", lambda: not self.run("squeue", "-h"), strict=False)
         for name in [*(f"slurmd.{n}" for n in self.names()), "slurmctld", "slurmdbd", "mariadbd", "munged"]:
             self.stop(name)
@@ -223,7 +225,7 @@ class Cluster:
             self.run("sacctmgr", "-i", "add", "cluster", "toy")
         if "lab" not in self.run("sacctmgr", "-n", "show", "account", "format=account"):
             self.run("sacctmgr", "-i", "add", "account", "lab")
-        for user in ("root", "games"):
+        for user in USERS:
             if user not in self.run("sacctmgr", "-n", "show", "assoc", "account=lab", "format=user"):
                 self.run("sacctmgr", "-i", "add", "user", user, "account=lab", "defaultaccount=lab")
 
@@ -236,9 +238,26 @@ class Cluster:
         if not self.running(f"slurmd.{name}"):
             self.run("slurmd", "-N", name)
 
+    @contextmanager
+    def tight(self, array: int, jobs: int) -> Iterator[None]:
+        """Inside, MaxArraySize and MaxSubmitJobs are low."""
+        self.limit(jobs)
+        self._arrays(array)
+        try:
+            yield
+        finally:
+            self._arrays(1001)
+            self.limit(-1)
+
+    def _arrays(self, size: int) -> None:
+        self.max_array_size = size
+        self.configure()
+        self.stop("slurmctld")
+        self.controller()
+
     def limit(self, jobs: int) -> None:
         """How many jobs the account's users may have, held array elements included; -1 for no limit."""
-        for user in ("root", "games"):
+        for user in USERS:
             self.run("sacctmgr", "-i", "modify", "user", user, "set", f"MaxSubmitJobs={jobs}")
 
     def crash(self, name: str, tasks: bool = True) -> None:

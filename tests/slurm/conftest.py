@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def library(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Path:
     """The toy world, filled once for all tests."""
     place = tmp_path_factory.mktemp("library")
     lab = Lab(cluster, place / "store", place / "library")
-    filled = lab.launch("model=base,large", "inter=mnli,squad", "target=xnli,tatoeba,xcopa", "do=fetch", slurm=False)
+    filled = lab.launch(
+        "model=base,large", "inter=mnli,squad", "target=tatoeba,bucc,mlqa,xquad", "do=fetch", slurm=False
+    )
     assert filled.returncode == 0, filled.output
     return lab.library
 
@@ -37,8 +40,22 @@ def library(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Path:
 @pytest.fixture
 def lab(cluster: Cluster, library: Path, tmp_path: Path) -> Iterator[Lab]:
     """A fresh store and an empty queue."""
-    made = Lab(cluster, tmp_path / "store", library)
+    yield Lab(cluster, tmp_path / "store", library)
+    emptied(cluster)
+
+
+@pytest.fixture
+def place(cluster: Cluster) -> Iterator[Path]:
+    """A folder that other users see, unlike pytest's own."""
+    made = cluster.root / "place"
+    made.mkdir()
     yield made
-    if jobs := made.queue("-u", "root"):
+    emptied(cluster)
+    shutil.rmtree(made)
+
+
+def emptied(cluster: Cluster) -> None:
+    lab = Lab(cluster, Path(), Path())
+    if jobs := lab.queue():
         cluster.run("scancel", *jobs, check=False)
-        made.drained(60)
+        lab.drained(60)

@@ -9,7 +9,8 @@ import pytest
 from commandline import Planned, chain, done
 
 from xstilts.stage import Stage
-from xstilts.sweep.cost import Cost, costs, longest, peak_disk, priorities, tokens
+from xstilts.sweep.cost import Cost, costs, longest, peak_disk, priorities, seed, tokens
+from xstilts.sweep.measured import measured
 
 BASE, BLOCKS = 277453056, 277453056 - 250002 * 768
 RECIPE = {"steps": None, "epochs": 2, "batch_size": 10, "max_length": 100}
@@ -64,8 +65,8 @@ def test_compute_and_disk_of_a_chain(planned: Planned) -> None:
     _, tatoeba = chain(plan, target="tatoeba")
     read = 392702 * 40 * 2  # two epochs, by recipe
     for stage in (mnli, again):
-        assert cost[stage] == Cost(6 * BLOCKS * read, None, BASE * 4, BASE * 12)
-    assert cost[xnli] == Cost(2 * BLOCKS * 15 * (2490 + 5010) * 40, None, 0, 0)
+        assert cost[stage] == Cost(6 * BLOCKS * read, None, BASE * 4, BASE * 12, BASE * 16)
+    assert cost[xnli] == Cost(2 * BLOCKS * 15 * (2490 + 5010) * 40, None, 0, 0, BASE * 4)
     rows = sum(part["rows"] for part in plan.stages[tatoeba].spec["parts"].values())
     assert rows > 30000
     assert cost[tatoeba].flop == 2 * (BLOCKS * 7 // 12) * rows * 30  # 7 of 12 layers
@@ -100,6 +101,30 @@ def test_measured_stages_give_seconds_to_their_like(planned: Planned) -> None:
         like = stage.kind == "train" and stage.about["model"] == "base"
         assert cost[stage.id].seconds == (pytest.approx(100.0) if like else None), stage.label
     assert cost[evaluate].seconds is None
+
+
+def test_other_sweeps_of_the_store_are_measures_too(planned: Planned) -> None:
+    earlier = planned("inter=squad", "target=xquad", "model=base", "baseline=false")
+    notes = {"tokens": 5000, "peak_memory": 3 * 10**9, "machine": {"device": "some GPU"}}
+    done(earlier, chain(earlier)[0], model="base", seconds=50.0, notes=notes)
+    plan = planned("inter=mnli", "target=xnli", "model=base,large")
+    cost = costs(plan)
+    for name, stage in plan.stages.items():
+        like = stage.kind == "train" and stage.about["model"] == "base"
+        assert cost[name].seconds == (pytest.approx(tokens(stage) / 100) if like else None)
+        assert (cost[name].memory == 3 * 10**9) == cost[name].measured == like
+    assert measured(plan).devices == ["some GPU"]
+
+
+def test_seed_first(planned: Planned) -> None:
+    plan = planned("inter=none,mnli", "target=xnli,tatoeba", "seed=3,1", "order=seed_first")
+    first = priorities(plan, plan.stages)
+    order = sorted(plan.stages, key=lambda stage: -first[stage])
+    seeds = [seed(plan, stage) for stage in order]
+    assert seeds == sorted(seeds)
+    assert set(seeds) == {-math.inf, 1, 3}  # tatoeba by the pretrained model has none
+    alike = planned("inter=none,mnli", "target=xnli,tatoeba", "seed=3,1")
+    assert set(alike.stages) == set(plan.stages)  # the order is no part of what a stage is
 
 
 def test_peak_disk_follows_keep(planned: Planned) -> None:

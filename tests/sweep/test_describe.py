@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from commandline import Planned, chain, done, fill, said
 
+from xstilts.stage import Stage
 from xstilts.sweep import sweeps
+from xstilts.sweep.asked import Asked
+from xstilts.sweep.cost import costs
 from xstilts.sweep.describe import _flop, describe, size
 from xstilts.sweep.plan import Plan
 
@@ -19,9 +22,9 @@ def text(plan: Plan) -> str:
 
 
 def rows(plan: Plan) -> dict[tuple[str, str], list[str]]:
-    """The table's: (kind, model) -> unique, to run, compute, measured."""
+    """The table's: (kind, model) -> unique, to run, compute, hours, memory."""
     found = [re.split(r"\s{2,}", line.strip()) for line in text(plan).splitlines()]
-    return {(r[0], r[1]): r[2:] for r in found if len(r) == 6 and r[0] in ("train", "evaluate")}
+    return {(r[0], r[1]): r[2:] for r in found if len(r) == 7 and r[0] in ("train", "evaluate")}
 
 
 def test_cells_stages_and_what_is_left(planned: Planned) -> None:
@@ -52,9 +55,28 @@ def test_what_is_reused_and_by_whom(planned: Planned) -> None:
     plan = planned("inter=mnli", "target=xnli,tatoeba", "baseline=false")
     assert "4 unique stages for 5 uses; 1 to run" in text(plan)
     assert re.search(r"3 stages are done and reused: 3 of sweep first \(.+\)", text(plan))
-    assert rows(plan)["train", "base"] == ["2", "0", "0.0 FLOP", "-"]
+    assert rows(plan)["train", "base"] == ["2", "0", "0.0 FLOP", "-", "over 4.4 GB"]
     assert rows(plan)["evaluate", "base"][:2] == ["2", "1"]
-    assert "measured on this store's stages" in text(plan)
+    assert "hours as measured in this store, on an unnamed device" in text(plan)
+
+
+def test_hours_of_gpus_and_memory_by_partition(planned: Planned) -> None:
+    plan = planned("inter=none", "target=xnli,tatoeba", "model=base")
+    _, evaluate = chain(plan, target="xnli")
+    memory = {"peak_memory": 7 * 10**9, "machine": {"device": "some GPU"}}
+    done(plan, evaluate, model="base", seconds=1800.0, notes={**memory, "tokens": 100})
+    (tatoeba,) = chain(plan, target="tatoeba")
+
+    def ask(stage: Stage) -> Asked:
+        return Asked("big", 4, 64e9) if stage.kind == "train" else Asked("small", 1, 16e9)
+
+    shown = said(lambda console: describe(plan, console, ask=ask))
+    found = [re.split(r"\s{2,}", line.strip()) for line in shown.splitlines()]
+    hours = (costs(plan)[tatoeba].seconds or 0.0) / 3600
+    assert ["big", "1", "-", "1", "over 4.4 GB", "64.0 GB"] in found
+    assert ["small", "1", f"{hours:.2f}", "0", "7.0 GB", "16.0 GB"] in found
+    assert 0 < hours < 0.5  # XNLI is larger, in fifteen languages
+    assert "on some GPU" in shown
 
 
 def test_labels_are_shown_whole_brackets_and_all(planned: Planned) -> None:

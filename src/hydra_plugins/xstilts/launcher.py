@@ -13,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from xstilts.errors import UserError
 
 if TYPE_CHECKING:
+    from xstilts.stage import Stage
+    from xstilts.sweep.asked import Asked
     from xstilts.sweep.outcome import Outcome
     from xstilts.sweep.plan import Plan
     from xstilts.sweep.sweeps import Sweep
@@ -51,6 +53,12 @@ class SlurmLauncher(Launcher):
         from xstilts.sweep.slurm.launch import execute
 
         return execute(plan, sweep, self.keys)
+
+    def asked(self, stage: Stage) -> Asked:
+        """What a stage would take."""
+        from xstilts.sweep.slurm.resources import Settings
+
+        return Settings(self.keys).asked(stage)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         raise UserError("hydra/launcher=slurm executes plans: use it with hydra/sweeper=xstilts")

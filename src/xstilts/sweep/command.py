@@ -15,10 +15,24 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
 from xstilts import files, owner
-from xstilts.config import From, Keep, Numerics, Tracker, Unavailable
+from xstilts.config import From, Keep, Numerics, Order, Tracker, Unavailable
 from xstilts.errors import UserError, refusal
 from xstilts.store import Store
-from xstilts.sweep import describe, fetch, foreign, interrupt, rerun, retention, running, screen, share, status, sweeps
+from xstilts.sweep import (
+    asked,
+    budget,
+    describe,
+    fetch,
+    foreign,
+    interrupt,
+    rerun,
+    retention,
+    running,
+    screen,
+    share,
+    status,
+    sweeps,
+)
 from xstilts.sweep.grid import Grid
 from xstilts.sweep.outcome import Outcome
 from xstilts.sweep.plan import Plan, Planner
@@ -78,10 +92,16 @@ class Command:
         tracker = asdict(self.tracker) if self.tracker.mode != "none" else {}
         keep = Keep[str(self.base.keep)].name
         skip = Unavailable[str(self.base.unavailable)] is Unavailable.skip
-        return Planner(self.grid, self.store, self.base.library, self.baseline, keep, numerics, skip, tracker).plan()
+        order = Order[str(self.base.order)].name
+        library = self.base.library
+        planner = Planner(self.grid, self.store, library, self.baseline, keep, numerics, skip, tracker, order)
+        if self.base.budget is None:
+            return planner.plan()
+        return budget.within(planner.plan(), self.base.budget, lambda stage: asked.by(self.launcher)(stage).devices)
 
     def plan(self) -> int:
-        describe.describe(self.planned(), self.console, getattr(self.launcher, "workers", None) or 1)
+        workers = getattr(self.launcher, "workers", None) or 1
+        describe.describe(self.planned(), self.console, workers, asked.by(self.launcher))
         return 0
 
     def available(self) -> Plan:

@@ -1,8 +1,8 @@
-"""What a plan costs: training and evaluation compute, disk, and the longest path through the DAG.
+"""What a plan costs: training and evaluation compute, time, memory, disk, and the longest path through the DAG.
 
 Floating-point operations are counted as 6 N a token trained and 2 N a token read (Kaplan et al. 2020), N without
 embeddings; tokens from the published sizes and a mean length a format. Where the store holds measured stages of the
-same model and kind, seconds come from them; elsewhere there is no guess at seconds.
+same model and kind, seconds and memory come from them; elsewhere there is no guess at seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from xstilts.stage import Stage
+from xstilts.sweep.measured import Like, measured
 from xstilts.sweep.plan import Plan
 
 #: Sub-words an item with special tokens, a format: XLM-R's tokenizer over the English training sets (rounded).
@@ -30,6 +31,7 @@ TOKENS = {
 }
 BYTES = 4  # a parameter in a checkpoint
 STATE = 12  # a parameter in a resume state: weights and two moments
+TRAINED = 16  # a parameter in training, before any activation: weights, gradient and two moments
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Cost:
     seconds: float | None  # measured on this store, on stages like this one
     disk: int  # bytes that stay until retention
     transient: int  # bytes while it runs
+    memory: int = 0  # bytes on its device: the most that was measured, else at least its weights and what trains them
+    measured: bool = False  # whether `memory` was
 
 
 def parameters(stage: Stage) -> tuple[int, int]:
@@ -90,25 +94,27 @@ def _weight(size: float, recipe: dict[str, Any]) -> float:
 
 def costs(plan: Plan) -> dict[str, Cost]:
     """Of every stage of the plan."""
-    speed = _measured(plan)
+    known = measured(plan)
+    speed = {**known.speed, **_corrected(plan)}
     found = {}
     for stage in plan.stages.values():
         total, _ = parameters(stage)
-        read = tokens(stage)
-        train = stage.kind == "train"
-        rate = speed.get((stage.about["model"], stage.kind))
+        train, like = stage.kind == "train", (stage.about["model"], stage.kind)
+        read, rate, least = tokens(stage), speed.get(like), total * (TRAINED if train else BYTES)
         found[stage.id] = Cost(
             flop=flop(stage, read),
             seconds=read / rate if rate else None,
             disk=total * BYTES if train else 0,
             transient=total * STATE if train else 0,
+            memory=known.memory.get(like, least),
+            measured=like in known.memory,
         )
     return found
 
 
-def _measured(plan: Plan) -> dict[tuple[str, str], float]:
+def _corrected(plan: Plan) -> dict[Like, float]:
     """Estimated tokens a second by (model, kind), from done stages of the plan: the estimate corrects itself."""
-    rates: dict[tuple[str, str], list[float]] = {}
+    rates: dict[Like, list[float]] = {}
     for stage in plan.stages.values():
         folder = plan.store.folder(stage.id)
         seconds = (folder.record() or {}).get("seconds") if folder.marker.exists() else None
@@ -118,15 +124,30 @@ def _measured(plan: Plan) -> dict[tuple[str, str], float]:
 
 
 def priorities(plan: Plan, needed: Iterable[str]) -> dict[str, float]:
-    """Compute on the longest path from a stage to the end: what has most behind it goes first."""
-    cost = costs(plan)
+    """What goes first has the largest: compute on the longest path from a stage to the end.
+
+    With order=seed_first, everything of an earlier seed comes before anything of a later one.
+    """
+    counts = {stage.id: flop(stage, tokens(stage)) for stage in plan.stages.values()}
+    seeds = sorted({seed(plan, stage) for stage in plan.stages}) if plan.order == "seed_first" else []
+    above = 1 + math.fsum(f for f in counts.values() if f == f)
 
     @cache
     def below(stage: str) -> float:
-        own = cost[stage].flop
+        own = counts[stage]
         return (own if own == own else 0.0) + max((below(c) for c in plan.children.get(stage, ())), default=0.0)
 
-    return {stage: below(stage) for stage in needed}
+    return {s: below(s) + (above * (len(seeds) - seeds.index(seed(plan, s))) if seeds else 0.0) for s in needed}
+
+
+def seed(plan: Plan, stage: str) -> float:
+    """Of a training, or of that whose weights are evaluated; before all others where nothing was trained."""
+    found = plan.stages[stage]
+    while "seed" not in found.spec:
+        if not found.upstream:
+            return -math.inf
+        found = plan.stages[next(iter(found.upstream.values()))]
+    return float(found.spec["seed"])
 
 
 def longest(plan: Plan, cost: dict[str, Cost]) -> list[str]:
@@ -134,8 +155,8 @@ def longest(plan: Plan, cost: dict[str, Cost]) -> list[str]:
     best: dict[str, tuple[float, list[str]]] = {}
     for stage in plan.stages.values():
         before = max((best[u] for u in stage.upstream.values()), key=lambda b: b[0], default=(0.0, []))
-        flop = cost[stage.id].flop
-        best[stage.id] = (before[0] + (flop if flop == flop else 0.0), [*before[1], stage.id])
+        own = cost[stage.id].flop
+        best[stage.id] = (before[0] + (own if own == own else 0.0), [*before[1], stage.id])
     return max(best.values(), key=lambda b: b[0], default=(0.0, []))[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -13,14 +13,16 @@ from rich.text import Text
 
 from xstilts.stage import Stage
 from xstilts.sweep import sweeps
+from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.cost import Cost, costs, longest, peak_disk
+from xstilts.sweep.measured import measured
 from xstilts.sweep.plan import Plan
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def describe(plan: Plan, console: Console, workers: int = 1) -> None:
-    """Cells, unique stages, what is reused, overlaps, compute, disk, the longest path."""
+def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stage], Asked] = here) -> None:
+    """Cells, unique stages, what is reused, overlaps, compute, time, memory, disk, the longest path."""
     cost = costs(plan)
     needed = plan.needed()
     added = f" ({plan.baseline_added} added as the inter=none baseline; baseline=false leaves them out)"
@@ -28,7 +30,11 @@ def describe(plan: Plan, console: Console, workers: int = 1) -> None:
     say(f"{len(plan.cells)} cells{added if plan.baseline_added else ''}", style="bold")
     uses = sum(map(len, plan.chains))
     say(f"{len(plan.stages)} unique stages for {uses} uses; {len(needed)} to run", style="bold")
+    if plan.beyond:
+        say(f"the budget is not enough for {plan.beyond} more cells")
     console.print(_stages(plan, needed, cost))
+    if needed:
+        console.print(_partitions(needed, cost, ask))
     reused = [s for s in plan.stages if s not in needed]
     if reused:
         say(f"{len(reused)} stages are done and reused{_users(plan, reused)}")
@@ -39,9 +45,8 @@ def describe(plan: Plan, console: Console, workers: int = 1) -> None:
         say(line)
     for line in unavailable(plan):
         say(line, style="yellow")
-    seconds = [cost[s].seconds for s in needed]
-    if seconds and None not in seconds:
-        say(f"about {_hours(sum(s or 0.0 for s in seconds))} of one device, measured on this store's stages")
+    if any(cost[s].seconds is not None for s in needed):
+        say(f"hours as measured in this store, on {', '.join(measured(plan).devices) or 'an unnamed device'}")
     say(f"peak disk {size(peak_disk(plan, cost, workers))} with keep={plan.keep}")
     if path := longest(plan, cost):
         flop = _flop([cost[s].flop for s in path])
@@ -56,15 +61,41 @@ def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost]) -> Tabl
     for stage in plan.stages.values():
         rows[stage.kind, stage.about["model"]].append(stage)
     table = Table("stage", "model", box=None, pad_edge=False)
-    for name in ("unique", "to run", "compute", "measured"):
+    for name in ("unique", "to run", "compute", "hours", "memory"):
         table.add_column(name, justify="right")
     for (kind, model), stages in sorted(rows.items(), reverse=True):
         left = [s for s in stages if s.id in needed]
         seconds = [cost[s.id].seconds for s in left]
-        measured = _hours(sum(s or 0.0 for s in seconds)) if left and None not in seconds else "-"
+        hours = _hours(sum(s or 0.0 for s in seconds)) if left and None not in seconds else "-"
         flop = _flop([cost[s.id].flop for s in left])
-        table.add_row(kind, Text(model), str(len(stages)), str(len(left)), flop, measured)
+        table.add_row(kind, Text(model), str(len(stages)), str(len(left)), flop, hours, _memory(stages, cost))
     return table
+
+
+def _partitions(needed: dict[str, Stage], cost: dict[str, Cost], ask: Callable[[Stage], Asked]) -> Table:
+    """One row a partition: stages to run, GPU-hours where known, the most memory that one needs and asks for."""
+    rows: dict[str, list[tuple[Stage, Asked]]] = defaultdict(list)
+    for stage in needed.values():
+        asked = ask(stage)
+        rows[asked.partition].append((stage, asked))
+    table = Table("partition", box=None, pad_edge=False)
+    for name in ("to run", "GPU-hours", "not measured", "peak memory", "asked for"):
+        table.add_column(name, justify="right")
+    for partition, stages in sorted(rows.items()):
+        seconds = [(cost[stage.id].seconds, asked.gpus) for stage, asked in stages]
+        known = [s * gpus for s, gpus in seconds if s is not None and not math.isnan(s)]
+        hours = f"{sum(known) / 3600:.2f}" if known else "-"
+        most = max((asked.memory or math.inf for _, asked in stages), default=math.inf)
+        wanted = size(most) if most < math.inf else "-"
+        memory = _memory([stage for stage, _ in stages], cost)
+        table.add_row(Text(partition), str(len(stages)), hours, str(len(stages) - len(known)), memory, wanted)
+    return table
+
+
+def _memory(stages: Iterable[Stage], cost: dict[str, Cost]) -> str:
+    """The most that one of them takes; `over` where only weights and what trains them can be counted."""
+    most = max((cost[stage.id] for stage in stages), key=lambda c: c.memory)
+    return f"{'' if most.measured else 'over '}{size(most.memory)}"
 
 
 def _users(plan: Plan, reused: Sequence[str]) -> str:

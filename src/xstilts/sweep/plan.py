@@ -31,6 +31,8 @@ class Plan:
     baseline_added: int = 0  # cells that only the comparison needs
     unavailable: Counter[str] = field(default_factory=Counter)  # why data is nowhere -> cells that need it
     skipped: int = 0  # cells left out for that
+    order: str = "cost"  # what goes first: see `xstilts.config.Order`
+    beyond: int = 0  # cells that the budget is not enough for
 
     @cached_property
     def children(self) -> dict[str, list[str]]:
@@ -78,6 +80,7 @@ class Planner:
     numerics: dict[str, Any]
     skip: bool = False  # cells whose data is nowhere
     tracker: dict[str, Any] = field(default_factory=dict)  # where the numbers are shown as well
+    order: str = "cost"
     unavailable: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
     _chains: dict[str, Chains] = field(default_factory=dict)  # by world
@@ -125,7 +128,9 @@ class Planner:
             chains.append([stage.id for stage in chain])
         # A chain lists each stage after those it starts from, so the first mention of a stage is in order too.
         worlds = {label: of.inputs for label, of in self._chains.items()}
-        return Plan(cells, chains, stages, self.store, worlds, self.keep, added, self.unavailable, self.skipped)
+        return Plan(
+            cells, chains, stages, self.store, worlds, self.keep, added, self.unavailable, self.skipped, self.order
+        )
 
     def _cell(self, point: Point) -> Cell:
         model, world = point.choices["model"], point.choices["world"]

@@ -132,6 +132,7 @@ def _context(stage: Stage) -> dict[str, Any]:
     return {
         "stage": stage.id,
         "label": stage.label,
+        "model": stage.about.get("model"),
         "user": owner.user(),
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -6,6 +6,7 @@ import pytest
 from house import KEYS, stage
 
 from xstilts.errors import UserError
+from xstilts.sweep.asked import Asked
 from xstilts.sweep.slurm.resources import Settings
 
 
@@ -43,3 +44,19 @@ def test_more_of_what_was_short(ending: str, mem_gb: int, timeout_min: int) -> N
     shape = settings().shape(stage("train", 0))
     more = settings().more(shape, {"shape": shape}, ending)
     assert (more["mem_gb"], more["timeout_min"]) == (mem_gb, timeout_min)
+
+
+@pytest.mark.parametrize(
+    ("keys", "gpus"),
+    [
+        ({}, 1),
+        ({"gpus_per_node": 4, "nodes": 2}, 8),
+        ({"gpus_per_node": 0}, 0),
+        ({"gpus_per_node": None, "gres": "gpu:2"}, 2),
+        ({"gpus_per_node": None, "gres": "gpu:a100:3"}, 3),
+        ({"gpus_per_node": None, "gres": "gpu"}, 1),
+        ({"gpus_per_node": None, "gres": "shard:8"}, 0),
+    ],
+)
+def test_what_a_plan_counts(keys: dict[str, object], gpus: int) -> None:
+    assert settings(**keys, partition="big").asked(stage("train", 0)) == Asked("big", gpus, 8e9)

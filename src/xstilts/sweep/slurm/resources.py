@@ -6,12 +6,14 @@ replaces some of them. A stage whose last job ran out of memory or time asks for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from xstilts.errors import UserError, choices
 from xstilts.stage import Stage
+from xstilts.sweep.asked import Asked
 
 #: Keys of the launcher that are no resource of a job.
 OURS = ("_target_", "submitit_folder", "name", "max_num_timeout", "mode", "stages", "limits", "max_jobs")
@@ -44,6 +46,14 @@ class Settings:
                     raise UserError(f"hydra.launcher.stages.{model}.{stage.kind}.{key}: {choices(key, valid)}")
                 found[key] = value
         return {key: value for key, value in found.items() if value is not None}
+
+    def asked(self, stage: Stage) -> Asked:
+        """What a stage takes of the cluster, for the price of a plan."""
+        shape = self.shape(stage)
+        gres = re.match(r"gpu(?::[^:]+)??(?::(\d+))?$", str(shape.get("gres") or ""))
+        each = shape.get("gpus_per_node") or (int(gres[1] or 1) if gres else 0)
+        memory = shape["mem_gb"] * 1e9 if shape.get("mem_gb") else None
+        return Asked(str(shape.get("partition") or "default"), each * shape.get("nodes", 1), memory)
 
     def check(self) -> None:
         """Refuse a misspelt kind of stage before anything is submitted."""

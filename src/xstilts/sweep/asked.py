@@ -1,0 +1,33 @@
+"""What a launcher takes for a stage: for the price of a plan, before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from xstilts.stage import Stage
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of one stage, for as long as it runs."""
+
+    partition: str
+    gpus: int
+    memory: float | None  # bytes of the node's, not of a GPU's; None: all there is
+
+    @property
+    def devices(self) -> int:
+        """GPUs, or one CPU job."""
+        return max(1, self.gpus)
+
+
+def here(stage: Stage) -> Asked:
+    """On this machine: one device, and all the memory there is."""
+    return Asked("this machine", 1, None)
+
+
+def by(launcher: Any) -> Callable[[Stage], Asked]:
+    """What a launcher asks for; a foreign one is taken for this machine."""
+    return getattr(launcher, "asked", here)

@@ -1,0 +1,54 @@
+"""What the store knows of stages that are done: how fast each model trains and is evaluated, and in how much memory.
+
+Seconds and bytes are those of whoever did them; a GPU of another kind takes others, so the devices are named.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from xstilts.store import Folder
+from xstilts.sweep.plan import Plan
+
+Like = tuple[str, str]  # a model's name and a kind of stage
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Of the stages that are done, in the store and in those that it reads."""
+
+    speed: dict[Like, float]  # tokens a second, the median
+    memory: dict[Like, int]  # bytes, the largest
+    devices: list[str]
+
+
+def measured(plan: Plan) -> Measured:
+    """What stages like those of the plan took. Weights and results of other sweeps count, since they lie there."""
+    wanted = {(stage.about["model"], stage.kind) for stage in plan.stages.values()}
+    speed: dict[Like, list[float]] = defaultdict(list)
+    memory: dict[Like, int] = {}
+    devices: set[str] = set()
+    for kind, record in _records(plan):
+        notes = record.get("notes", {})
+        key = (record.get("model", ""), kind)
+        if key not in wanted:
+            continue
+        if record.get("seconds") and notes.get("tokens"):
+            speed[key].append(notes["tokens"] / record["seconds"])
+        if notes.get("peak_memory"):
+            memory[key] = max(memory.get(key, 0), notes["peak_memory"])
+        devices.update([notes["machine"]["device"]] if "machine" in notes else [])
+    return Measured({key: median(values) for key, values in speed.items()}, memory, sorted(devices))
+
+
+def _records(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind and record of every published attempt."""
+    for root in (plan.store.root, *plan.store.read):
+        for path in sorted((root / "stages").glob("*-*")):
+            folder = Folder(path)
+            if folder.marker.exists() and (record := folder.record()):
+                yield path.name.split("-")[0], record
