@@ -81,6 +81,8 @@ def folder(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         for name in temporary.rglob("*"):
+            if name.is_file():  # safetensors, for one, lets nobody else read what it writes
+                name.chmod(temporary.stat().st_mode & 0o666)
             _sync(name)
         _sync(temporary)
         if path.exists():

@@ -271,6 +271,10 @@ class Cluster:
             _signal(pid, signal.SIGKILL)
         _wait(10, "the crash", lambda: not self.running(f"slurmd.{name}"))
 
+    def down_nodes(self) -> set[str]:
+        """Those that the controller has given up."""
+        return set(self.run("sinfo", "-h", "-N", "-t", "down", "-o", "%N").split())
+
     def stop(self, name: str) -> None:
         """End a daemon as its service would. slurmctld must never be killed harder: it saves its state late."""
         pid = self.pid(name)

@@ -23,9 +23,14 @@ def saved(stages: list[Path]) -> bool:
     return bool(stages) and any(list(stage.glob("attempts/*/resume")) for stage in stages)
 
 
+def attempts(stage: Path, file: str) -> list[Path]:
+    """A file of every attempt, oldest first."""
+    return sorted(stage.glob(f"attempts/*/{file}"), key=lambda p: int(p.parent.name))
+
+
 def resumed(stage: Path) -> None:
     """Every attempt but the first went on from where the one before had stopped."""
-    later = sorted(stage.glob("attempts/*/log.txt"), key=lambda p: int(p.parent.name))[1:]
+    later = attempts(stage, "log.txt")[1:]
     assert later
     assert all("resum" in log.read_text() for log in later), [log.read_text() for log in later]
 
@@ -58,39 +63,38 @@ def test_nodes_die_and_time_runs_out(lab: Lab) -> None:
 
     A minute is the shortest limit there is, and Slurm's signal comes up to a minute early.
     """
-    alone = "hydra.launcher.cpus_per_task=2"
-    crashed = [*PAIR, *LONG, alone, "seed=0,1", "hydra.launcher.exclude=node3", "sweep=crashed"]
-    timed = [
-        *PAIR,
-        "recipe.pretrain.steps=2500",
-        alone,
-        "seed=2",
-        "hydra.launcher.exclude='node1,node2'",
-        "sweep=timed",
-    ]
-    timed += ["hydra.launcher.partition=short", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20"]
-    lab.submit(*timed, "hydra.launcher.stages.any.evaluate.timeout_min=1")
-    (long,) = (s for s in lab.stages() if s.name.startswith("train"))
-    lab.submit(*crashed)
-    short = [s for s in lab.stages() if s.name.startswith("train") and s != long]
-    lab.until(lambda: all(saved([stage]) for stage in short), what="two saved states")
-    nodes = [lab.node(lab.job(stage)) for stage in short]
-    assert sorted(nodes) == ["node1", "node2"]
-    lab.cluster.crash(nodes[0], tasks=True)
-    lab.cluster.crash(nodes[1], tasks=False)
+    long = ["recipe.pretrain.steps=2000", "numerics.save_every=1"]
+    dying = train(lab, "node1", *LONG)
+    cut_off = train(lab, "node2", *long, "seed=1")
+    timed = train(lab, "node3", *long, "seed=2", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20")
+    lab.until(lambda: saved([dying]) and saved([cut_off]), what="saved states")
+    lab.cluster.crash("node1", tasks=True)
+    lab.cluster.crash("node2", tasks=False)
     try:
-        lab.until(lambda: lab.cluster.run("sinfo", "-h", "-t", "down", "-N", "-p", "main").split(), 90, "their loss")
+        lab.until(lambda: lab.cluster.down_nodes() == {"node1", "node2"}, 90, "the loss of two nodes")
     finally:
-        for node in nodes:
-            lab.cluster.node(node)
+        lab.cluster.node("node1")
+        lab.cluster.node("node2")
+    lab.until(lambda: lab.attempts()[timed.name] > 1, what="a second attempt")
+    lab.cluster.run("scontrol", "update", f"JobId={lab.job(timed)}", "TimeLimit=30")  # once is enough
     lab.drained(600)
     assert lab.done()
-    resumed(short[0])
-    resumed(long)
-    # The one that ran twice was done once: by the second copy, which fenced off the first, or the first was faster.
-    ends = [json.loads(p.read_bytes())["status"] for p in sorted(short[1].glob("attempts/*/record.json"))]
-    assert ends.count("done") == 1, ends
-    assert set(ends) <= {"done", "fenced"}
+    resumed(dying)
+    resumed(timed)
+    resumed(cut_off)  # which ran twice at once: the second copy fenced off the first
+    assert [json.loads(p.read_bytes())["status"] for p in attempts(cut_off, "record.json")] == ["fenced", "done"]
+    assert json.loads((cut_off / "done.json").read_bytes())["attempt"] == 2
+
+
+def train(lab: Lab, node: str, *typed: str) -> Path:
+    """Submit one training, and what evaluates it, to one node for a start; its folder."""
+    before = set(lab.stages())
+    others = ",".join(sorted(set(lab.cluster.names()) - {node}))
+    lab.submit(*PAIR, *typed, "hydra.launcher.cpus_per_task=2", f"hydra.launcher.exclude='{others}'", f"sweep={node}")
+    for stage in set(lab.stages()) - before:
+        lab.cluster.run("scontrol", "update", f"JobId={lab.job(stage)}", "ExcNodeList=")
+    (found,) = (stage for stage in set(lab.stages()) - before if stage.name.startswith("train"))
+    return found
 
 
 def test_accounting_and_the_controller_are_away(lab: Lab) -> None:

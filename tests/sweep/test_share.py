@@ -38,6 +38,7 @@ def test_a_shared_store_stays_open_to_its_group(tmp_path: Path) -> None:
     files.write_json(store.root / "stages/one.json", {})
     with files.folder(store.root / "stages/two") as fresh:
         (fresh / "weights").write_bytes(b"w")
+        (fresh / "weights").chmod(0o600)  # as safetensors does
     assert modes(store.root) == {"drwxrws---", "-rw-rw----"}
 
 
