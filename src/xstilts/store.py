@@ -189,6 +189,7 @@ class Store:
 
     def claim(self, stage: Stage, owner: Owner, alive: Callable[[Owner, float], bool]) -> Claim | None:
         """Take the stage for `owner`; None while a living one has it. `alive(owner, seconds since a sign of life)`."""
+        known = (self.root / "stages" / stage.id / "stage.yaml").exists()
         folder = self.enter(stage)
         claims = folder.claims()
         holder = _holder(claims)
@@ -200,7 +201,7 @@ class Store:
         taken = files.create_bytes(path, _json({**owner, "since": time.time()}))
         if not taken:
             return None
-        if not folder.marker.exists():
+        if known and not folder.marker.exists():
             stage.save(folder.spec)  # the numerics and places of who runs it
         return Claim(path, owner)
 

@@ -110,7 +110,7 @@ class Cluster:
     """All daemons of one cluster; `up` starts those that are not running."""
 
     root: Path = field(default_factory=lambda: Path(os.environ.get(MARK, "/tmp/xstilts-slurm")))
-    nodes: int = 3
+    nodes: int = 4
     cpus: int = 2
     gpus: int = 2
     max_array_size: int = 1001

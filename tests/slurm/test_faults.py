@@ -64,17 +64,19 @@ def test_nodes_die_and_time_runs_out(lab: Lab) -> None:
     A minute is the shortest limit there is, and Slurm's signal comes up to a minute early.
     """
     long = ["recipe.pretrain.steps=2000", "numerics.save_every=1"]
-    dying = train(lab, "node1", *LONG)
-    cut_off = train(lab, "node2", *long, "seed=1")
-    timed = train(lab, "node3", *long, "seed=2", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20")
+    dying, cut_off = train(lab, *LONG), train(lab, *long, "seed=1")
+    timed = train(lab, *long, "seed=2", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20")
     lab.until(lambda: saved([dying]) and saved([cut_off]), what="saved states")
-    lab.cluster.crash("node1", tasks=True)
-    lab.cluster.crash("node2", tasks=False)
+    lost = [lab.node(lab.job(stage)) for stage in (dying, cut_off)]
+    lab.cluster.crash(lost[0], tasks=True)
+    lab.cluster.crash(lost[1], tasks=False)
     try:
-        lab.until(lambda: lab.cluster.down_nodes() == {"node1", "node2"}, 90, "the loss of two nodes")
+        lab.until(lambda: lab.cluster.down_nodes() == set(lost), 90, "the loss of two nodes")
+        lab.cluster.node(lost[0])
+        lab.until(lambda: lab.attempts()[cut_off.name] > 1, 200, "a second copy, on another node")
     finally:
-        lab.cluster.node("node1")
-        lab.cluster.node("node2")
+        for node in lost:
+            lab.cluster.node(node)
     lab.until(lambda: lab.attempts()[timed.name] > 1, what="a second attempt")
     lab.cluster.run("scontrol", "update", f"JobId={lab.job(timed)}", "TimeLimit=30")  # once is enough
     lab.drained(600)
@@ -86,13 +88,10 @@ def test_nodes_die_and_time_runs_out(lab: Lab) -> None:
     assert json.loads((cut_off / "done.json").read_bytes())["attempt"] == 2
 
 
-def train(lab: Lab, node: str, *typed: str) -> Path:
-    """Submit one training, and what evaluates it, to one node for a start; its folder."""
+def train(lab: Lab, *typed: str) -> Path:
+    """Submit one training, which takes a whole node, and what evaluates it; its folder."""
     before = set(lab.stages())
-    others = ",".join(sorted(set(lab.cluster.names()) - {node}))
-    lab.submit(*PAIR, *typed, "hydra.launcher.cpus_per_task=2", f"hydra.launcher.exclude='{others}'", f"sweep={node}")
-    for stage in set(lab.stages()) - before:
-        lab.cluster.run("scontrol", "update", f"JobId={lab.job(stage)}", "ExcNodeList=")
+    lab.submit(*PAIR, *typed, "hydra.launcher.cpus_per_task=2", f"sweep=sweep{len(before)}")
     (found,) = (stage for stage in set(lab.stages()) - before if stage.name.startswith("train"))
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import RLock, get_ident
 from typing import Any
 
 from xstilts.owner import user
@@ -15,7 +16,7 @@ class FakeSlurm:
     """Replaces `queue.call` and `array._submit`."""
 
     def __init__(self, path: Path, **config: Any) -> None:
-        self.path = path
+        self.path, self.lock = path, RLock()
         self.save(
             {"next": 1, "jobs": {}, "config": {"ClusterName": "fake", "MaxArraySize": 1001, **config}, "limit": None}
         )
@@ -41,7 +42,8 @@ class FakeSlurm:
 
     def call(self, *command: str, patient: bool = True) -> str:
         name, *options = command
-        return getattr(self, f"_{name}")(options)
+        with self.lock:
+            return getattr(self, f"_{name}")(options)
 
     def _scontrol(self, options: list[str]) -> str:
         state = self.load()
@@ -109,7 +111,9 @@ class FakeSlurm:
         return json.loads(self.path.read_bytes())
 
     def save(self, state: dict[str, Any]) -> None:
-        self.path.write_text(json.dumps(state))
+        fresh = self.path.with_suffix(f".{get_ident()}")
+        fresh.write_text(json.dumps(state))
+        fresh.replace(self.path)  # whoever is killed leaves the old state or the new one
 
 
 def unreachable(*_: Any, **__: Any) -> str:

@@ -25,6 +25,7 @@ LIVE = {
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
     *("RESIZING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED"),
 }
+_INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SUBMITIT_", "PMI", "PMIX_")
 _BUSY = re.compile(
     r"timed out|unable to contact|controller not responding|connection (refused|reset)|temporarily unable|try again"
     r"|zero bytes|not currently responding|resource temporarily|communication|slurmctld.*(busy|down)|system call",
@@ -62,8 +63,7 @@ def present() -> bool:
 def call(*command: str, patient: bool = True) -> str:
     """The standard output of a client. Raises `Refused` with its own words, `Unreachable` when it is never answered."""
     for wait in (*(WAITS if patient else ()), None):
-        with scrubbed():
-            done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, env=_scrubbed())
         if done.returncode == 0:
             return done.stdout
         said = done.stderr.strip() or f"{command[0]} ended with status {done.returncode}"
@@ -87,14 +87,17 @@ def _short(said: str) -> str:
 @contextmanager
 def scrubbed() -> Iterator[None]:
     """No variable of a job we may be in ourselves, which a client would take for its options. SLURM_CONF stays."""
-    inherited = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SACCT_", "SUBMITIT_", "PMI", "PMIX_")
-    hidden = {k: v for k, v in os.environ.items() if k.startswith(inherited) and k != "SLURM_CONF"}
+    hidden = {k: v for k, v in os.environ.items() if k not in _scrubbed()}
     for key in hidden:
         del os.environ[key]
     try:
         yield
     finally:
         os.environ.update(hidden)
+
+
+def _scrubbed() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(_INHERITED) or k == "SLURM_CONF"}
 
 
 @cache

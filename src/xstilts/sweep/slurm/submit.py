@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from xstilts import files, owner
 from xstilts.errors import UserError
+from xstilts.stage import Stage
 from xstilts.store import Claim, Folder
 from xstilts.sweep.cost import priorities
 from xstilts.sweep.plan import Plan
@@ -25,6 +28,7 @@ from xstilts.sweep.slurm.job import StageJob
 from xstilts.sweep.slurm.resources import Settings
 from xstilts.sweep.sweeps import Sweep
 
+THREADS = 8  # that wait for the disk and the controller at once
 WAIT = 120.0  # seconds that another driver gets to submit what it has claimed
 
 
@@ -75,27 +79,36 @@ class Driver:
     def _claim(self, entry: journal.Submission) -> None:
         """Sort the stages: ours to submit, queued already, or not to be had now."""
         me, tried, left = owners.intent(entry.name, self.sweep.name), wave.tried(entry, self.store), self.found.left
-        for stage in self.plan.needed().values():
-            folder = self._folder(stage.id)
-            if above := next((u for u in stage.upstream.values() if u in left), None):
-                left[stage.id] = left[above]
-                continue
-            if before := folder.claims():
-                self.last[stage.id] = files.read_json(before[-1])
-            holder = folder.owner()
-            if stage.id in tried and not (holder and owner.alive(holder, folder.beat())):
-                left[stage.id] = "its job has ended without finishing it"
-                continue
-            claim = self.store.claim(stage, me, owner.alive)
-            holder = folder.owner()
-            if claim is not None and folder.marker.exists() and not folder.evicted:
-                claim.release()  # it was finished while we looked
-            elif claim is not None:
-                self.claims[stage.id] = claim
-            elif holder and holder["launcher"] == "slurm" and holder["cluster"] == queue.cluster():
-                self.found.theirs[stage.id] = holder["job"] or ""
-            else:
-                left[stage.id] = f"{owner.describe(holder) if holder else 'somebody'} has it"
+        needed = sorted(self.plan.needed().values(), key=lambda stage: self.layers[stage.id])
+        for _, layer in groupby(needed, key=lambda stage: self.layers[stage.id]):
+            wanted = []
+            for stage in layer:
+                if above := next((u for u in stage.upstream.values() if u in left), None):
+                    left[stage.id] = left[above]
+                else:
+                    wanted.append(stage)
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(lambda stage: self._take(stage, me, tried), wanted))
+
+    def _take(self, stage: Stage, me: dict[str, Any], tried: set[str]) -> None:
+        """Claim one stage, or say why not."""
+        folder, left = self._folder(stage.id), self.found.left
+        holder = folder.owner()
+        if before := folder.claims():
+            self.last[stage.id] = files.read_json(before[-1])
+        if stage.id in tried and not (holder and owner.alive(holder, folder.beat())):
+            left[stage.id] = "its job has ended without finishing it"
+            return
+        claim = self.store.claim(stage, me, owner.alive)
+        holder = folder.owner()
+        if claim is not None and folder.marker.exists() and not folder.evicted:
+            claim.release()  # it was finished while we looked
+        elif claim is not None:
+            self.claims[stage.id] = claim
+        elif holder and holder["launcher"] == "slurm" and holder["cluster"] == queue.cluster():
+            self.found.theirs[stage.id] = holder["job"] or ""
+        else:
+            left[stage.id] = f"{owner.describe(holder) if holder else 'somebody'} has it"
 
     def _folder(self, stage: str) -> Folder:
         return Folder(self.store.root / "stages" / stage)
@@ -174,20 +187,26 @@ class Driver:
 
     def _record(self, names: Sequence[str], jobs: dict[str, str], shapes: dict[str, dict[str, Any]]) -> None:
         """The claims say which job they are for."""
-        for name in names:
-            if name in jobs:
-                path = self.claims[name].path
-                files.write_json(path, {**files.read_json(path), "job": jobs[name], "shape": shapes[name]})
+
+        def say(name: str) -> None:
+            path = self.claims[name].path
+            files.write_json(path, {**files.read_json(path), "job": jobs[name], "shape": shapes[name]})
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(say, [name for name in names if name in jobs]))
 
     # dependencies ---------------------------------------------------------------------------------------------------
 
     def _depend(self) -> None:
         """Each element waits for the jobs of the stages it starts from, and carries its stage's id as a name."""
+        orders = []
         for name, number in self.found.jobs.items():
             parents = [self._parent(u) for u in self.plan.stages[name].upstream.values()]
             waits = ":".join(filter(None, parents))
             more = [f"Dependency=afterok:{waits}"] if waits else []
-            queue.call("scontrol", "update", f"JobId={number}", f"JobName={name}", *more)
+            orders.append(["scontrol", "update", f"JobId={number}", f"JobName={name}", *more])
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda order: queue.call(*order), orders))
 
     def _parent(self, upstream: str) -> str | None:
         """The job that makes a stage, or None when it is made.
