@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,8 @@ def test_a_run_while_it_trains(training: Training, server: Endpoint, following: 
     assert run.tags == ["sweep:first", "model:tiny", "inter:none", "regime:english", "target:topic"]
     assert run.values["spec"] == training.stage.spec, "complete before the first row"
     assert (run.values["target"], run.values["seed"], run.values["sweeps"]) == ("topic", 3, ["first"])
+    for number in (signal.SIGTERM, signal.SIGUSR2):  # as a cluster asks the training to save
+        process.send_signal(number)
     writing.rows(3, 40)
     writing.end("done")
     wait(lambda: run.state == "finished", "the end")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -23,6 +24,8 @@ from xstilts.tracking.entry import Asked, Tail, asked, entry, run_id
 from xstilts.tracking.lock import alone
 
 LOOK = 1.0  # seconds between two looks at a file
+#: What a cluster tells every process of a job; ours has rows to send, and leaves when the training has.
+DEAF = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 TAKEOVER = 15.0  # seconds that the follower of a killed attempt gets to leave
 
 
@@ -92,6 +95,8 @@ class Follower:
 
 
 def main(settings: str) -> None:
+    for number in DEAF:
+        signal.signal(number, signal.SIG_IGN)
     inbox = Inbox()
     threading.Thread(target=inbox.listen, daemon=True).start()
     follower = Follower(Tracker(**json.loads(settings)), inbox)
