@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from xstilts.store import Store
 from xstilts.sweep.screen import console
 from xstilts.sweep.sweeps import all_
 from xstilts.tracking import client, lock, readback
+from xstilts.tracking import publish as publishing
 from xstilts.tracking.publish import publish
 
 Said = pytest.CaptureFixture[str]
@@ -181,6 +183,27 @@ def test_without_a_server_nothing_is_tried_run_by_run(
     monkeypatch.setenv("NETRC", str(training.store.root / "none"))
     assert here(training.store.root, "do=publish") == 2
     assert "no W&B key here" in capsys.readouterr().err
+
+
+def test_a_server_that_takes_nothing_is_given_up(
+    training: Training, server: Endpoint, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "GIVE_UP", 1)
+    monkeypatch.setattr(publishing, "AT_ONCE", 1)
+    (sweep,) = all_(done(training).store)
+    for name in ("second", "third", "fourth", "fifth"):
+        replace(sweep, name=name).save(training.store)
+    server.fault("UpsertBucket", 403)
+    assert published(training.store) == 1
+    said = capsys.readouterr().out
+    assert f"not level: {training.id}" in said
+    assert said.count("W&B: CommError: fault 403; the same command goes on") == 1
+    assert "not tried after that: " in said
+    server.faults.clear()
+    assert published(training.store) == 0
+    assert "6 sent" in capsys.readouterr().out
+    run = server.runs[training.id]
+    assert (run.group, run.tags[:2]) == ("fifth", ["sweep:fifth", "sweep:first"]), "of one age: by name"
 
 
 def test_a_server_that_dies_in_the_middle(

@@ -25,6 +25,7 @@ from xstilts.tracking.entry import Entry, asked, entry, run_id
 from xstilts.tracking.lock import Busy, alone
 
 AT_ONCE = 4  # runs; W&B limits requests a minute, and the client waits when it is told to
+GIVE_UP = 2 * AT_ONCE  # runs one after the other that the server did not take: it will not take the others either
 
 
 @dataclass
@@ -34,7 +35,44 @@ class Outcome:
     level: list[str] = field(default_factory=list)  # before we came
     sent: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
-    problems: dict[str, str] = field(default_factory=dict)
+    differ: dict[str, str] = field(default_factory=dict)  # in what
+    lost: dict[str, str] = field(default_factory=dict)  # why
+    untried: int = 0
+
+    def note(self, name: str, result: Callable[[], str]) -> None:
+        """Take down what a job returned or raised; the other runs go on, whatever it was."""
+        try:
+            getattr(self, result()).append(name)
+        except Busy:
+            self.running.append(name)
+        except readback.Differs as error:
+            self.differ[name] = str(error)
+        except UserError as error:  # a file of the store's
+            self.lost[name] = str(error)
+        except Exception as error:  # the client's, of many kinds
+            self.lost[name] = client.trouble(error)
+
+    def lines(self) -> Iterator[str]:
+        """What a person should know."""
+        counts = {"sent": self.sent, "level already": self.level}
+        text = ", ".join(f"{len(names)} {what}" for what, names in counts.items())
+        yield text + (f", {len(self.running)} left to the processes that run them" if self.running else "")
+        for why, names in _grouped(self.lost).items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            yield f"not level: {names[0]}{more}: {why}; the same command goes on"
+        if self.untried:
+            yield f"not tried after that: {self.untried} runs"
+        for text in self.differ.values():
+            yield f"not level: {text}"
+        if any("row" in text for text in self.differ.values()):
+            yield "rows that W&B has stay: delete these runs there, and publish with another tracker.salt=WORD"
+
+
+def _grouped(problems: dict[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, why in problems.items():
+        found.setdefault(why, []).append(name)
+    return found
 
 
 def publish(store: Store, sweeps: Sequence[Sweep], tracker: Tracker, console: Console) -> int:
@@ -52,6 +90,7 @@ def publish(store: Store, sweeps: Sequence[Sweep], tracker: Tracker, console: Co
             session = readback.api()
             where = readback.place(session, tracker)
             there = readback.runs(session, tracker, [s.name for s in sweeps])
+            tracker = replace(tracker, entity=where.split("/")[0])  # asked once, not a run
     outcome, attempts = Outcome(), dict(_attempts(store, sweeps))
     for stage, attempt in list(attempts.items()):
         if _running(Folder(attempt.parents[1])):
@@ -71,7 +110,9 @@ def publish(store: Store, sweeps: Sequence[Sweep], tracker: Tracker, console: Co
     jobs: dict[str, Callable[[], str]] = {name: _job(stage_run, path) for name, path in attempts.items()}
     jobs |= {run_id(f"results-{sweep.name}", tracker.salt): _job(sweep_run, sweep) for sweep in sweeps}
     _work(jobs, outcome, console)
-    return _say(outcome, where, console)
+    for number, line in enumerate(outcome.lines()):
+        console.print(line if number else f"{where}: {line}", markup=False, soft_wrap=True)
+    return 1 if outcome.lost or outcome.differ else 0
 
 
 def _job(work: Callable[[Any], str], what: Any) -> Callable[[], str]:
@@ -111,33 +152,17 @@ def _work(jobs: dict[str, Callable[[], str]], outcome: Outcome, console: Console
     with bar, ThreadPoolExecutor(AT_ONCE) as pool:
         task = bar.add_task("runs", total=len(jobs))
         pending = {pool.submit(job): name for name, job in jobs.items()}
+        lost = 0  # one after the other
         try:
             for done in as_completed(pending):
-                _note(outcome, pending[done], done.result)
+                if done.cancelled():
+                    outcome.untried += 1
+                    continue
+                outcome.note(pending[done], done.result)
+                lost = lost + 1 if pending[done] in outcome.lost else 0
+                if lost == GIVE_UP:
+                    pool.shutdown(wait=False, cancel_futures=True)
                 bar.advance(task)
         except BaseException:  # Ctrl-C: those that are open are finished, the others are for the next time
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _note(outcome: Outcome, name: str, result: Callable[[], str]) -> None:
-    try:
-        getattr(outcome, result()).append(name)
-    except Busy:
-        outcome.running.append(name)
-    except readback.Differs as error:
-        outcome.problems[name] = str(error)
-    except Exception as error:  # the client's, of many kinds: the other runs go on
-        outcome.problems[name] = f"{name}: {client.trouble(error)}; the same command goes on"
-
-
-def _say(outcome: Outcome, where: str, console: Console) -> int:
-    counts = f"{len(outcome.sent)} sent, {len(outcome.level)} level already"
-    if outcome.running:
-        counts += f", {len(outcome.running)} left to the processes that run them"
-    lines = [f"{where}: {counts}", *(f"not level: {text}" for text in outcome.problems.values())]
-    if any("row" in text for text in outcome.problems.values()):
-        lines.append("rows that W&B has stay: delete these runs there, and publish with another tracker.salt=WORD")
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    return 1 if outcome.problems else 0
