@@ -155,14 +155,15 @@ def _work(jobs: dict[str, Callable[[], str]], outcome: Outcome, console: Console
         lost = 0  # one after the other
         try:
             for done in as_completed(pending):
-                if done.cancelled():
-                    outcome.untried += 1
-                    continue
-                outcome.note(pending[done], done.result)
-                lost = lost + 1 if pending[done] in outcome.lost else 0
-                if lost == GIVE_UP:
-                    pool.shutdown(wait=False, cancel_futures=True)
+                outcome.note(name := pending.pop(done), done.result)
                 bar.advance(task)
+                lost = lost + 1 if name in outcome.lost else 0
+                if lost == GIVE_UP:
+                    break
+            going = {left: name for left, name in pending.items() if not left.cancel()}
+            outcome.untried = len(pending) - len(going)
+            for left, name in going.items():
+                outcome.note(name, left.result)
         except BaseException:  # Ctrl-C: those that are open are finished, the others are for the next time
             pool.shutdown(wait=False, cancel_futures=True)
             raise
