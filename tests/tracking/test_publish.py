@@ -201,6 +201,7 @@ def test_a_server_that_takes_nothing_is_given_up(
     assert said.count("fault 503; the same command goes on") == 1
     assert "not tried after that: " in said
     monkeypatch.setattr(client, "OPEN", 30.0)
+    client.library().teardown()  # the next command is a new process
     server.faults.clear()
     assert published(training.store) == 0
     assert "6 sent" in capsys.readouterr().out
