@@ -16,6 +16,11 @@ $(READY): pyproject.toml
 
 demo: $(READY) ## a synthetic world end to end, in minutes, and its table
 	$(BIN)/python launch.py experiment=demo
+	@printf '\nnext:\n  %s\n      %s\n  %s\n      %s\n  %s\n      %s\n' \
+		'# what that was, and what was shared' '$(BIN)/python launch.py experiment=demo do=plan' \
+		'# more of the same world, in the same table' \
+		'$(BIN)/python launch.py experiment=demo inter=none,hellaswag target=xcopa,udpos' \
+		'# the real question, on real data' '$(BIN)/python launch.py -m model=base,large,xl inter=mnli,squad do=plan'
 
 toy-models: $(READY) ## pretrain the models of the synthetic world again, in under an hour on two cores
 	$(BIN)/python -m xstilts.data.toy.pretrain

@@ -34,6 +34,7 @@ from xstilts.sweep.compose import compose, loader
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
     "world=toy",
+    "world.weights=null",  # one stage more, which is pretraining
     *(f"world.sizes.{split}={size}" for split, size in {"train": 32, "selection": 16, "dev": 8, "test": 8}.items()),
     "recipe=smoke",
     "recipe.common.steps=2",

@@ -28,13 +28,15 @@ def test_a_changed_task_is_filled_again(tmp_path: Path, change: dict[str, Any]) 
     assert stale.task({**WORLD, "seed": 1}, task, library)
 
 
-def test_a_model_is_filled_again_when_its_weights_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_filled_again_when_its_weights_changed(tmp_path: Path) -> None:
     library, weights = Library(tmp_path / "library"), tmp_path / "weights"
-    monkeypatch.setattr(models, "WEIGHTS", weights)
-    model = {"name": "base"}
-    assert stale.model(WORLD, model, library)
-    models.model("base", WORLD, library)
-    assert not stale.model(WORLD, model, library)
+    model, world = {"name": "base"}, {**WORLD, "weights": str(weights)}
+    models.model("base", {**WORLD, "weights": None}, library)
+    assert not stale.model({**WORLD, "weights": None}, model, library)
     weights.mkdir()
-    (weights / "base.safetensors").write_bytes(b"other weights")
-    assert stale.model(WORLD, model, library)
+    (weights / "base.safetensors").write_bytes(b"others")
+    assert stale.model(world, model, library)
+    models.model("base", world, library)
+    assert not stale.model(world, model, library)
+    (weights / "base.safetensors").write_bytes(b"changed")
+    assert stale.model(world, model, library)

@@ -19,7 +19,14 @@ from cluster import Cluster
 GROUP = "games"  # that users of a shared store have in common
 ROOT = Path(__file__).parents[2]
 TINY = [
-    *("world=toy", "world.sizes.train=32", "world.sizes.test=16", "world.sizes.dev=16", "world.sizes.selection=16"),
+    *(
+        "world=toy",
+        "world.weights=null",
+        "world.sizes.train=32",
+        "world.sizes.test=16",
+        "world.sizes.dev=16",
+        "world.sizes.selection=16",
+    ),
     *("recipe=smoke", "recipe.common.steps=2", "recipe.pretrain.steps=2"),
 ]
 SLURM = [

@@ -46,7 +46,7 @@ def test_deleted_weights_are_made_again_when_somebody_needs_them(store: Path, re
 
 
 def test_retry_takes_a_sweep_as_it_was_typed(store: Path, capsys: Said) -> None:
-    line = ["experiment=demo", "model=xl", "sweep=named"]
+    line = ["experiment=demo", *GRID, "sweep=named"]
     assert here(store, *line) == 0
     assert "nothing to do: all 7 stages of sweep named" in capsys.readouterr().out
     assert here(store, "do=retry", "sweep=named") == 0

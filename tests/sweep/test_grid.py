@@ -286,5 +286,5 @@ def test_with_and_without_m_it_is_the_same(tmp_path: Path) -> None:
         ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
         said.append(ended.stdout)
     assert said[0] == said[1]
-    assert said[0].startswith("16 cells")
+    assert said[0].startswith("48 cells")
     assert list(tmp_path.iterdir()) == []

@@ -30,7 +30,8 @@ def request_(slices: Path, tmp_path: Path) -> Request:
         "tokenizer": str(slices / "tokenizer"),
         "weights": None,
     }
-    mini = {"name": "mini", "random": True, "pretrain": None, "hub": {}, "config": {"vocab_size": 250002}}
+    mini = {"name": "mini", "architecture": "xlm-roberta", "config": {"vocab_size": 250002}, "random": True}
+    mini |= {"pretrain": None, "hub": {}}
     tasks = ["mnli", "xnli", "tatoeba"]
     return {"world": world, "tasks": tasks, "models": [mini], "library": str(tmp_path / "library")}
 
@@ -53,7 +54,7 @@ def test_a_process_fills_it_and_says_how_far_it_is(request_: Request, tmp_path: 
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [e["done"] for e in events] == [0, 1, 2, 3, 4]
     assert {e["total"] for e in events} == {4}
-    assert events[3]["text"] == "model mini"
+    assert events[0]["text"] == "model mini"
     library = Library(request_["library"])
     assert all(library.manifest(name) for name in request_["tasks"])
     manifest = library.model_manifest("mini")

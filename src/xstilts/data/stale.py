@@ -47,7 +47,7 @@ def model(world: World, model: Mapping[str, Any], library: Library) -> bool:
     if manifest is None:
         return True
     if world["kind"] == "toy":
-        return manifest["source"] != models.model_source(model["name"])
+        return manifest["source"] != models.source(model["name"], world)
     if world["kind"] == "files":
         return manifest["world"] != world["name"] or _changed(manifest, pretrained.source(world, model["name"]))
     return manifest["world"] != world["name"] or _changed(manifest, hub.model_source(model))

@@ -60,4 +60,4 @@ def resolve(model: Choice, world: Choice) -> Model:
 
     if model.values:
         raise UserError(f"model={model.label}: the toy world has models of its own, and no key of theirs can be set")
-    return typed("model", {**model.raw, **settings(model.name)}, model.label)
+    return typed("model", {**model.raw, **settings(model.name, world.object.weights)}, model.label)

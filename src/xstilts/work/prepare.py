@@ -31,6 +31,7 @@ from xstilts.data.library import Library
 from xstilts.data.toy import models as toy_models
 from xstilts.errors import UserError, reason, refusal
 from xstilts.files import read_json
+from xstilts.model.adapters import configure
 from xstilts.task import Task
 
 Request = Mapping[str, Any]
@@ -42,8 +43,8 @@ def run(request: Request) -> None:
     world, library = request["world"], Library(request["library"])
     wanted = [Task.from_dict(t) if isinstance(t, dict) else tasks.load(t) for t in request["tasks"]]
     steps: list[tuple[str, Callable[[], None]]] = [
-        *((f"data of {t.name}", lambda t=t: _task(world, t, library)) for t in wanted),
         *((f"model {m['name']}", lambda m=m: _model(world, m, library)) for m in request["models"]),
+        *((f"data of {t.name}", lambda t=t: _task(world, t, library)) for t in wanted),
     ]
     with _alone(library.root):
         for done, (text, step) in enumerate(steps):
@@ -77,8 +78,9 @@ def _model(world: Request, model: Mapping[str, Any], library: Library) -> None:
     if not stale.model(world, model, library):
         return
     if world["kind"] == "toy":
-        toy_models.model(model["name"], dict(world), library)
+        toy_models.model(model["name"], world, library)
     else:
+        configure(model["architecture"], model["config"])  # every setting is one of the architecture's
         (pretrained.fill if world["kind"] == "files" else hub.fill_model)(world, model, library)
 
 

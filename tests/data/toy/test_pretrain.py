@@ -9,6 +9,7 @@ import torch
 
 from xstilts.data.library import Library
 from xstilts.data.toy import models, pretrain
+from xstilts.errors import UserError
 from xstilts.formats.mlm import LanguageModelHead, MaskedLanguageModel
 from xstilts.model.encoder import Encoder
 from xstilts.task import load
@@ -41,19 +42,34 @@ def test_what_is_shipped_fills_a_model_and_its_head(trained: Path) -> None:
     assert torch.equal(head.dense.weight.half(), encoder.left["lm_head.dense.weight"])
 
 
-def test_shipped_weights_go_into_the_library(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert models.settings("large")["pretrain"] or (models.WEIGHTS / "large.safetensors").exists()
-    monkeypatch.setattr(models, "WEIGHTS", trained / "out")
-    assert models.settings("base")["pretrain"] is None
-    assert models.settings("large")["pretrain"] == [models.PRETRAIN]
-    library = Library(tmp_path)
-    for name in ("base", "large"):
-        models.model(name, {"name": "toy"}, library)
+def test_weights_go_into_the_library(trained: Path, tmp_path: Path) -> None:
+    weights, library = str(trained / "out"), Library(tmp_path)
+    assert models.settings("base", weights)["pretrain"] is None
+    models.model("base", {"name": "toy", "weights": weights}, library)
     made = library.model_folder("base") / "model.safetensors"
     assert made.read_bytes() == (trained / "out/base.safetensors").read_bytes()
-    manifests = {name: library.model_manifest(name) for name in ("base", "large")}
-    assert manifests["base"]["weights"]  # type: ignore[index]
-    assert manifests["large"]["weights"] is None  # type: ignore[index]
+    assert library.model_manifest("base")["weights"]  # type: ignore[index]
+
+
+def test_without_weights_a_model_is_pretrained_first(tmp_path: Path) -> None:
+    assert models.settings("large", None)["pretrain"] == [models.PRETRAIN]
+    library = Library(tmp_path)
+    models.model("large", {"name": "toy", "weights": None}, library)
+    assert library.model_manifest("large")["weights"] is None  # type: ignore[index]
+
+
+def test_a_folder_without_a_model_is_named(trained: Path) -> None:
+    with pytest.raises(UserError, match=r"no large\.safetensors for model=large"):
+        models.settings("large", str(trained / "out"))
+
+
+@pytest.mark.parametrize("name", list(models.SHAPES))
+def test_shipped_weights_are_those_of_the_shape(name: str) -> None:
+    assert models.settings(name)["pretrain"] is None
+    encoder = Encoder("xlm-roberta", models.config(name))
+    encoder.load(models.WEIGHTS / f"{name}.safetensors")
+    encoder.load_rest(models.WEIGHTS / f"{name}.safetensors")
+    assert encoder.left
 
 
 def test_shipped_weights_are_small() -> None:

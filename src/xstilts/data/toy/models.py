@@ -1,11 +1,13 @@
 """The toy models: XLM-R in three sizes that grow as base, large and XL do, pretrained on the toy languages.
 
-Weights are shipped in the package, half precision. Imports nothing heavy: planning asks for a model's settings.
+Weights are shipped in the package, half precision; `world.weights` names a folder of others, and `world.weights=null`
+pretrains each model first, as stages of the sweep. Imports nothing heavy: planning asks for a model's settings.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,28 +20,41 @@ if TYPE_CHECKING:
     from xstilts.data.library import Library
 
 WEIGHTS = Path(__file__).parent / "weights"
+SHIPPED = "shipped"  # world.weights, for those of this package
 #: width, layers, heads
 SHAPES = {"base": (64, 3, 4), "large": (128, 4, 4), "xl": (160, 5, 5)}
 PRETRAIN = {"name": "toy_pretrain", "tasks": ["toy_pretrain"]}  # the mixture of one entry that a model starts with
 
 
-def settings(name: str) -> dict[str, Any]:
-    """What the toy world says of a model, in the keys of `conf/model`; the shipped weights where there are some."""
-    shape = config(name)
-    shipped = (WEIGHTS / f"{name}.safetensors").is_file()
+def settings(name: str, weights: str | None = SHIPPED) -> dict[str, Any]:
+    """What the toy world says of a model, in the keys of `conf/model`. `weights` is `world.weights`."""
+    shape, random = config(name), _file(name, weights) is None
     return {
         "about": f"toy XLM-R in the place of {name}, synthetic",
         "architecture": "xlm-roberta",
         "parameters": parameters(name),
         "config": shape,
         "hub": {},
-        "random": not shipped,
-        "pretrain": None if shipped else [PRETRAIN],
+        "random": random,
+        "pretrain": [PRETRAIN] if random else None,
         "retrieval_layer": round(14 / 24 * shape["num_hidden_layers"]),
         "seen": seen(),
         "licence": "Apache-2.0",
         "citation": "",
     }
+
+
+def _file(name: str, weights: str | None) -> Path | None:
+    """The weights of a model; None where it is pretrained first. Raises `UserError` when a folder has none."""
+    if weights is None:
+        return None
+    file = (WEIGHTS if weights == SHIPPED else Path(weights)) / f"{name}.safetensors"
+    if not file.is_file():
+        raise UserError(
+            f"world.weights={weights}: there is no {file.name} for model={name}; "
+            "world.weights=null pretrains it first, and `make toy-models` does that for all sizes once"
+        )
+    return file
 
 
 def config(name: str) -> dict[str, Any]:
@@ -73,21 +88,20 @@ def parameters(name: str) -> int:
     return rows * width + 2 * width + shape["num_hidden_layers"] * block
 
 
-def model(name: str, world: dict[str, Any], library: Library, shipped: bool = True) -> None:
-    """Put a model into the library: its tokenizer and, where they are shipped and wanted, its weights."""
-    shape, weights = config(name), WEIGHTS / f"{name}.safetensors"
-    with library.write_model(name, model_source(name), world.get("name", "toy"), VOCABULARY) as folder:
+def model(name: str, world: Mapping[str, Any], library: Library) -> None:
+    """Put a model into the library: its tokenizer and, unless `world.weights` is null, its weights."""
+    file = _file(name, world.get("weights"))
+    with library.write_model(name, source(name, world), world["name"], VOCABULARY) as folder:
         tokenizer(folder)
-        if shipped and weights.is_file():
-            shutil.copyfile(weights, folder / "model.safetensors")
-            write_json(folder / "config.json", {"model_type": "xlm-roberta", **shape})
+        if file:
+            shutil.copyfile(file, folder / "model.safetensors")
+            write_json(folder / "config.json", {"model_type": "xlm-roberta", **config(name)})
 
 
-def model_source(name: str) -> dict[str, Any]:
-    """What a model in the library is made from: its shape, the code of this package, and the weights shipped for it."""
+def source(name: str, world: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model in the library is made from: its shape, the code of this package, and its weights."""
     from xstilts.data.digest import file_digest
     from xstilts.data.toy import code
 
-    weights = WEIGHTS / f"{name}.safetensors"
-    shipped = file_digest(weights) if weights.is_file() else None
-    return {"shape": list(SHAPES[name]), "weights": shipped, "code": code()}
+    file = _file(name, world.get("weights"))
+    return {"shape": list(SHAPES[name]), "weights": file_digest(file) if file else None, "code": code()}

@@ -120,11 +120,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.mixed is not None:
         task = replace(task, source={"toy": {**task.source["toy"], "mixed": options.mixed}})
     store, library = Store(options.store), Library(options.store / f"library-{task.source['toy']['mixed']}")
-    world = {"name": "toy", "seed": 0, "sizes": DOCUMENTS}
+    world = {"name": "toy", "seed": 0, "sizes": DOCUMENTS, "weights": None}
     if (library.manifest(task.name) or {}).get("source") != toy.source(world, toy.localised(task)):
         toy.fill(world, [task], library)
     for name in options.models:
-        models.model(name, world, library, shipped=False)
+        models.model(name, world, library)
     stages = {name: stage(name, task, library, options.seed, options.steps) for name in options.models}
 
     def make(name: str) -> None:
