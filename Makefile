@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo toy-models test slurm-up slurm-down test-slurm lint type format bench clean
+.PHONY: help loss-compare demo toy-models test slurm-up slurm-down test-slurm lint type format bench clean
 help: ## this menu
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -51,6 +51,9 @@ format: $(READY) ## ruff, writing
 
 bench: $(READY) ## how long planning takes; see benchmarks/
 	$(BIN)/python benchmarks/planning.py
+
+loss-compare: $(READY) ## did the engine move a loss curve? every format, this tree against BASE (default: main)
+	$(BIN)/python benchmarks/losses.py $(or $(BASE),main)
 
 clean: ## remove the virtual environment and caches; stores stay
 	rm -rf .venv .ruff_cache .mypy_cache .hypothesis build src/*.egg-info

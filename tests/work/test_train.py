@@ -243,7 +243,8 @@ def test_selection_once_an_epoch_by_default(library: Library, tmp_path: Path) ->
 
 def test_selection_on_some_items(library: Library) -> None:
     values = tiny.entry(library, tiny.TOPIC)
-    selection = Entry.read(library, values, tiny.tokenizer(), {**tiny.RECIPE, "selection_items": 7}).selection
+    stage = tiny.train_stage(library, [values], selection_items=7)
+    selection = Entry.read(library, stage, values, tiny.tokenizer()).selection
     assert selection is not None
     chosen = selection.table["id"].to_pylist()
     everything = library.read("topic", "en/selection")["id"].to_pylist()

@@ -16,6 +16,7 @@ from xstilts.data.library import Library
 from xstilts.errors import UserError, choices
 from xstilts.formats.base import Format, Part
 from xstilts.model.encoder import Encoder
+from xstilts.stage import Stage
 from xstilts.task import Task
 from xstilts.work import inputs
 from xstilts.work.inference import infer
@@ -41,17 +42,19 @@ class Entry:
 
     @classmethod
     def read(
-        cls,
-        library: Library,
-        values: Mapping[str, Any],
-        tokenizer: PreTrainedTokenizerBase,
-        recipe: Mapping[str, Any],
+        cls, library: Library, stage: Stage, values: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase
     ) -> Entry:
         """Of one entry of a stage's mixture; the parts it is trained on are read as one."""
-        task = Task.from_dict(values["task"])
-        form = formats.get(task.format)
-        tables = [inputs.part(library, source["task"], source["part"], source["sha256"]) for source in values["train"]]
-        features = form.features(pa.concat_tables(tables), task, tokenizer, inputs.limits(recipe))
+        task, recipe = Task.from_dict(values["task"]), stage.spec["recipe"]
+        form, limits, parts = formats.get(task.format), inputs.limits(recipe), values["train"]
+        for part in parts:
+            inputs.check(library, part["task"], part["part"], part["sha256"])
+
+        def make() -> Features:
+            tables = [inputs.part(library, part["task"], part["part"], part["sha256"]) for part in parts]
+            return form.features(pa.concat_tables(tables), task, tokenizer, limits)
+
+        features = inputs.features(library, stage, task, [part["sha256"] for part in parts], limits, make)
         selection = None
         if values["selection"] is not None:
             selection = Selection.read(library, task, form, values["selection"], tokenizer, recipe)

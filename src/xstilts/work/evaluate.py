@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,13 @@ def run(attempt: Attempt) -> None:
         part(name): inputs.part(library, task.name, name, known["sha256"]) for name, known in spec["parts"].items()
     }
     limits = inputs.limits(spec["limits"])
-    features = {key: form.features(table, task, tokenizer, limits) for key, table in tables.items()}
+    features = {
+        key: inputs.features(
+            *(library, stage, task, [spec["parts"]["/".join(key)]["sha256"]], limits),
+            partial(form.features, table, task, tokenizer, limits),
+        )
+        for key, table in tables.items()
+    }
 
     folder = attempt.upstream("checkpoint") / "checkpoint" if "checkpoint" in stage.upstream else None
     encoder = inputs.encoder(library, stage, folder)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from xstilts.data import kept
+from xstilts.data.batches import Features
 from xstilts.data.library import Library
 from xstilts.errors import UserError
 from xstilts.formats.base import Limits
 from xstilts.model import tokenizer as tokenizers
 from xstilts.model.encoder import Encoder
 from xstilts.stage import Stage
+from xstilts.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,15 +30,33 @@ RANDOM_WEIGHTS_SEED = 0
 
 def part(library: Library, task: str, name: str, sha256: str) -> pa.Table:
     """All rows of a part, whose content must be the one with that hash."""
-    table = library.read(task, name)
+    check(library, task, name, sha256)
+    return library.read(task, name)
+
+
+def check(library: Library, task: str, name: str, sha256: str) -> None:
+    """Raises `UserError` when a part is not there, or its content is not the one with that hash."""
     manifest = library.manifest(task)
-    assert manifest is not None
+    if manifest is None or name not in manifest["files"]:
+        raise UserError(f"the library {library.root} has no part {name} of {task}; `do=fetch` fills it")
     if manifest["files"][name]["sha256"] != sha256:
         raise UserError(
             f"{task} {name} in {library.root} was filled anew since this stage was planned; "
             "run the same command again, which plans it with the data of now"
         )
-    return table
+
+
+def features(
+    library: Library, stage: Stage, task: Task, parts: Sequence[str], limits: Limits, make: Callable[[], Features]
+) -> Features:
+    """What `make` gives for parts with these hashes; from the library where it has that already."""
+    identity = {
+        "task": task.identity(),
+        "parts": list(parts),
+        "tokenizer": stage.spec["model"]["tokenizer"],
+        "limits": asdict(limits),
+    }
+    return kept.features(library.root, identity, make)
 
 
 def limits(values: Mapping[str, Any]) -> Limits:

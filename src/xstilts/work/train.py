@@ -43,7 +43,7 @@ def run(attempt: Attempt) -> None:
     machine = Machine.of(stage.numerics, recipe["precision"])
     library = Library(stage.place["library"])
     tokenizer = inputs.tokenizer(library, stage)
-    entries = [Entry.read(library, values, tokenizer, recipe) for values in stage.spec["mixture"]]
+    entries = [Entry.read(library, stage, values, tokenizer) for values in stage.spec["mixture"]]
     _check(entries, recipe)
     mixture = Mixture.plan([len(e.features) for e in entries], [e.rate for e in entries], recipe, seed)
     evaluate_every = recipe["eval_every"] or mixture.epoch

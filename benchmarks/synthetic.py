@@ -1,0 +1,96 @@
+"""Data sets of invented words with the lengths of real ones, and a model to train on them.
+
+Speed depends on lengths, on the size of the vocabulary and on how many of its ids occur, not on what the words are. So
+every word is one id of a 250,002-word tokenizer, ids follow Zipf's law over as many distinct ids as is asked for, and
+every one of those occurs.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from xstilts import formats
+from xstilts.data.library import Library
+from xstilts.task import Task
+
+VOCABULARY = 250_002
+SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+TAGS = [f"T{i}" for i in range(17)]
+NLI = Task("nli", "classification", labels=["a", "b", "c"], train="en/train", metric="accuracy")
+POS = Task("pos", "tagging", labels=TAGS, train="en/train", metric="f1")
+RETRIEVAL = Task("retrieval", "nearest", metric="accuracy")
+TASKS = {task.name: task for task in (NLI, POS, RETRIEVAL)}
+#: Mean of the logarithm of a length with special tokens, its spread, least and most.
+LENGTHS = {"nli": (35.5, 0.5, 8, 128), "pos": (24.0, 0.55, 4, 128), "retrieval": (14.0, 0.45, 5, 128)}
+#: A model between the toy ones and base: 10.6 million parameters in blocks, 96 million in embeddings.
+SMALL = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+    "intermediate_size": 1536,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "layer_norm_eps": 1e-5,
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+}
+BASE = {**SMALL, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    words = [*SPECIAL, *(f"w{i}" for i in range(len(SPECIAL), VOCABULARY))]
+    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>", **names)
+
+
+def library(root: Path, kind: str, items: int, distinct: int, parts: tuple[str, ...] = ("en/train",)) -> Library:
+    """One data set of that kind, and a model folder `bench` with nothing but the tokenizer."""
+    made = Library(root)
+    rng = np.random.default_rng(0)
+    for part in parts:
+        made.write(TASKS[kind], part, _table(rng, kind, items, distinct))
+    made.finish(TASKS[kind], {}, "bench", complete=True)
+    with made.write_model("bench", {}, "bench", VOCABULARY) as folder:
+        tokenizer().save_pretrained(folder)
+    return made
+
+
+def _table(rng: np.random.Generator, kind: str, items: int, distinct: int) -> pa.Table:
+    mean, deviation, least, most = LENGTHS[kind]
+    sizes = np.clip(np.exp(rng.normal(math.log(mean), deviation, items)).round(), least, most).astype(int) - 2
+    known = rng.permutation(np.arange(len(SPECIAL), VOCABULARY))[:distinct]
+    weight = 1 / (np.arange(distinct) + 2.7)
+    words = known[np.searchsorted(np.cumsum(weight / weight.sum()), rng.random(sizes.sum())).clip(max=distinct - 1)]
+    if distinct > len(words):
+        raise SystemExit(f"{items} items have {len(words)} words, not {distinct} distinct ones")
+    words[rng.permutation(len(words))[:distinct]] = known
+    rows = [[f"w{word}" for word in row] for row in np.split(words, np.cumsum(sizes)[:-1])]
+    columns: dict[str, list[Any]] = {"id": [str(i) for i in range(items)]}
+    if kind == "nli":  # of which </s></s> takes two
+        cuts = [max(1, 6 * (len(row) - 2) // 10) for row in rows]
+        columns |= {"text_a": [" ".join(row[:cut]) for row, cut in zip(rows, cuts, strict=True)]}
+        columns |= {"text_b": [" ".join(row[cut:-2]) for row, cut in zip(rows, cuts, strict=True)]}
+        columns |= {"label": [NLI.labels[i] for i in rng.integers(3, size=items)]}
+    elif kind == "pos":
+        columns |= {"tokens": rows, "tags": [[TAGS[i] for i in rng.integers(17, size=len(row))] for row in rows]}
+    else:
+        texts = [" ".join(row) for row in rows]
+        columns |= {"source": texts, "target": texts[::-1]}
+    schema = formats.get(TASKS[kind].format).columns
+    return pa.table({name: columns[name] for name in schema.names}, schema)

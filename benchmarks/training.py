@@ -1,0 +1,227 @@
+"""Training beside Hugging Face's Trainer: `python benchmarks/training.py [--kind pos] [--distinct 20000]`.
+
+Contestants train the same stock architecture, from the same random weights, on the same data set with the same batch
+size, learning rate schedule, clipping and AdamW (fused, which is the Trainer's default too), in fp32:
+
+- max length: every batch padded to max_length, as run_xnli.py and run_qa.py do by default;
+- dynamic: every batch padded to its longest item;
+- grouped: dynamic, over batches of its own length-grouped sampler, which changes which examples meet in a step;
+- xstilts: the stage process's own loop (`xstilts.work.train`), on random batches; `whole table` is the same with
+  numerics.embeddings=whole.
+
+The Trainer gets features that are tokenized already. A round is STEPS measured steps after one that is not, of batches
+that are drawn anew every round: random ones for all but `grouped`, which gets its batches from everywhere in a
+mega-batch of its sampler. Install with `pip install -e .[bench]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import numpy as np
+import torch
+import transformers
+from contest import Clock, Measured, contest
+from synthetic import BASE, SMALL, TASKS, VOCABULARY, library
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from xstilts import formats
+from xstilts.data.batches import Features
+from xstilts.data.library import Library
+from xstilts.formats.base import Limits
+from xstilts.formats.labels import IGNORED
+from xstilts.model import tokenizer as tokenizers
+from xstilts.stage import Stage
+from xstilts.store import Store, begin
+from xstilts.work import train
+from xstilts.work.attempt import Attempt
+
+STEPS = 4  # measured a round
+BATCH, MAX_LENGTH = 32, 128
+RECIPE: dict[str, Any] = {
+    "lr": 2e-5,
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "clip": 1.0,
+    "batch_size": BATCH,
+    "epochs": None,
+    "steps": STEPS + 1,
+    "max_length": MAX_LENGTH,
+    "stride": 64,
+    "max_query_length": 64,
+    "dropout": None,
+    "precision": "fp32",
+    "checkpoint": "last",
+    "eval_every": 10_000,
+    "selection_items": None,
+    "patience": None,
+    "sampler": "proportional",
+    "temperature": 1.0,
+    "cap": None,
+}
+
+
+class Timed(Attempt):
+    """An attempt whose clock runs from the end of its first step to that of its last."""
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        super().progress(done, total, text)
+        if done == 1:
+            self.clock = Clock()
+        if done == total:
+            self.measured = self.clock.read(0)
+
+
+def ours(made: Library, kind: str, shape: dict[str, Any], embeddings: str, place: Path) -> Callable[[int], Measured]:
+    """A whole training stage in a store of its own; loading and saving are not counted, logging is."""
+
+    def run(number: int) -> Measured:
+        task = TASKS[kind]
+        manifest, model = made.manifest(kind), made.model_manifest("bench")
+        assert manifest is not None
+        assert model is not None
+        known = manifest["files"]["en/train"]
+        source = {"task": kind, "part": "en/train", "rows": known["rows"], "sha256": known["sha256"]}
+        entry = {"name": kind, "task": task.identity(), "train": [source], "selection": None, "rate": None}
+        identity = {"architecture": "xlm-roberta", "config": shape, "weights": None, "tokenizer": model["tokenizer"]}
+        numerics = {"device": "cpu", "threads": 1, "micro_tokens": None, "save_every": 1e9, "embeddings": embeddings}
+        spec = {"model": identity, "mixture": [entry], "recipe": RECIPE, "seed": number}
+        stage = Stage("train", spec, {}, {}, {"library": str(made.root), "model": "bench"}, numerics)
+        with tempfile.TemporaryDirectory(dir=place) as store:
+            home = Store(Path(store)).enter(stage)
+            attempt = Timed(stage, begin(home), home, {}, lambda event: None, threading.Event())
+            train.run(attempt)
+        features = _features(made, kind)
+        mixture = train.Mixture.plan([len(features)], [None], RECIPE, number)
+        tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, STEPS + 1))
+        return Measured(tokens, attempt.measured.cpu, attempt.measured.wall)
+
+    return run
+
+
+def theirs(made: Library, kind: str, shape: dict[str, Any], padding: str, place: Path) -> Callable[[int], Measured]:
+    """Hugging Face's Trainer with its own collators; logging as often as ours, no saving."""
+    tokenizer = tokenizers.load(made.model_folder("bench"))
+    features = _features(made, kind)
+    items = [_item(features, unit, kind) for unit in range(len(features))]
+    sizes = features.lengths.tolist()
+    architecture, collator = {
+        "nli": ("XLMRobertaForSequenceClassification", transformers.DataCollatorWithPadding),
+        "pos": ("XLMRobertaForTokenClassification", transformers.DataCollatorForTokenClassification),
+    }[kind]
+    pad = {"padding": "max_length", "max_length": MAX_LENGTH} if padding == "max length" else {"padding": True}
+    config = transformers.XLMRobertaConfig(**shape, num_labels=len(TASKS[kind].labels))
+
+    def run(number: int) -> Measured:
+        rng = np.random.default_rng(number)
+        order = rng.permutation(len(items))[: (STEPS + 1) * BATCH]
+        if padding == "grouped":
+            order = _grouped(sizes, rng)
+        torch.manual_seed(0)
+        model = getattr(transformers, architecture)(config)
+        arguments = TrainingArguments(
+            output_dir=str(place / "trainer"),
+            per_device_train_batch_size=BATCH,
+            max_steps=STEPS + 1,
+            learning_rate=RECIPE["lr"],
+            weight_decay=RECIPE["weight_decay"],
+            warmup_steps=1,
+            max_grad_norm=1.0,
+            logging_steps=10,
+            train_sampling_strategy="sequential",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+            dataloader_pin_memory=False,
+        )
+        watch = _Watch()
+        Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=[items[i] for i in order],
+            data_collator=collator(tokenizer, **pad),
+            callbacks=[watch],
+        ).train()
+        return Measured(sum(sizes[i] for i in order[BATCH:]), watch.measured.cpu, watch.measured.wall)
+
+    return run
+
+
+class _Watch(TrainerCallback):
+    """As `Timed`."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        if state.global_step == 1:
+            self.clock = Clock()
+        self.measured = self.clock.read(0)
+
+
+def _grouped(sizes: list[int], rng: np.random.Generator) -> np.ndarray:
+    """A first batch and STEPS others, one from each STEPS-th of a mega-batch, from long to short, in random order."""
+    torch.manual_seed(int(rng.integers(2**31)))
+    order = np.array(get_length_grouped_indices(sizes, BATCH))
+    batches = order[: len(order) // BATCH * BATCH].reshape(-1, BATCH)
+    mega = batches[: len(batches) // 50 * 50].reshape(-1, 50, BATCH)
+    chosen = mega[rng.integers(len(mega))]
+    parts = np.split(chosen[: 50 // STEPS * STEPS], STEPS)
+    picked = [part[rng.integers(len(part))] for part in parts]
+    return np.concatenate([picked[0], *(picked[i] for i in rng.permutation(STEPS))])
+
+
+def _features(made: Library, kind: str) -> Features:
+    task = TASKS[kind]
+    tokenizer = tokenizers.load(made.model_folder("bench"))
+    return formats.get(task.format).features(made.read(kind, "en/train"), task, tokenizer, Limits(MAX_LENGTH))
+
+
+def _item(features: Features, unit: int, kind: str) -> dict[str, Any]:
+    """As `tokenizer(...)` gives it."""
+    span = slice(features.starts[unit], features.starts[unit + 1])
+    align, labels = features.fields["labels"]
+    label = int(labels[unit]) if align == "unit" else np.where(labels[span] == IGNORED, -100, labels[span]).tolist()
+    ids = features.tokens[span].tolist()
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), "label" if align == "unit" else "labels": label}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=["nli", "pos"], default="nli")
+    parser.add_argument("--distinct", type=int, default=40_000, help="ids that occur, of 250,002 (default 40000)")
+    parser.add_argument("--model", choices=["small", "base"], default="small", help="6 x 384 or XLM-R base")
+    parser.add_argument("--items", type=int, default=6400)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", help="contestants, comma-separated")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    shape = {"small": SMALL, "base": BASE}[options.model]
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        made = library(place / "library", options.kind, options.items, options.distinct)
+        contestants = {
+            **{how: theirs(made, options.kind, shape, how, place) for how in ("max length", "dynamic", "grouped")},
+            "xstilts, whole table": ours(made, options.kind, shape, "whole", place),
+            "xstilts": ours(made, options.kind, shape, "auto", place),
+        }
+        if options.only:
+            contestants = {name: contestants[name] for name in options.only.split(",")}
+        title = f"training, {options.kind}, {options.model}, {options.distinct:,} of {VOCABULARY:,} ids"
+        against = [name for name in ("max length", "dynamic", "grouped") if name in contestants]
+        contest(title, "useful tokens", contestants, options.rounds, against or list(contestants)[:1])
+
+
+if __name__ == "__main__":
+    main()
