@@ -30,6 +30,8 @@ class Do(Enum):
     fetch = "fill the library: data and weights (needs a network for world=hub)"
     publish = "bring W&B level with the store: runs that are missing or behind, and the tables of each sweep"
     dashboard = "make the W&B workspace and report of a published sweep"
+    push = "send what is done to the store of another machine (remote=user@host:STORE, weights=true)"
+    pull = "get what the store of another machine has done"
     clean = "delete what nobody needs: abandoned attempts, weights that keep= does not keep"
 
 
@@ -280,6 +282,8 @@ class Config:
     unavailable: Unavailable = Unavailable.refuse
     order: Order = Order.cost
     budget: float | None = None  # GPU-hours
+    remote: str | None = None  # the other store of do=push and do=pull
+    weights: bool = False  # whether they send weights
     numerics: Numerics = field(default_factory=Numerics)
     tracker: Tracker = field(default_factory=Tracker)
     # `from` is a word of Python's: see `start`

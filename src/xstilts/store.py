@@ -201,7 +201,7 @@ class Store:
         taken = files.create_bytes(path, _json({**owner, "since": time.time()}))
         if not taken:
             return None
-        if known and not folder.marker.exists():
+        if known and (folder.evicted or not folder.marker.exists()):
             stage.save(folder.spec)  # the numerics and places of who runs it
         return Claim(path, owner)
 

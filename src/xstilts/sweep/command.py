@@ -32,6 +32,7 @@ from xstilts.sweep import (
     share,
     status,
     sweeps,
+    sync,
 )
 from xstilts.sweep.grid import Grid
 from xstilts.sweep.outcome import Outcome
@@ -237,6 +238,18 @@ class Command:
         from xstilts.tracking.dashboard import create
 
         for line in create(self._sweep(), self.tracker):
+            self._say(line)
+        return 0
+
+    def push(self) -> int:
+        return self._transfer(str(self.store.root), sync.place(self.base.remote))
+
+    def pull(self) -> int:
+        self._writable()
+        return self._transfer(sync.place(self.base.remote), str(self.store.root))
+
+    def _transfer(self, source: str, target: str) -> int:
+        for line in sync.transfer(source, target, self.base.weights):
             self._say(line)
         return 0
 
