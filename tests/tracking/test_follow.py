@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -32,7 +34,10 @@ def following(server: Endpoint) -> Iterator[Following]:
     made.close()
 
 
-def test_a_run_while_it_trains(training: Training, server: Endpoint, following: Following) -> None:
+def test_a_run_while_it_trains(
+    training: Training, server: Endpoint, following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_X_STATS_SAMPLING_INTERVAL", "0.5")
     writing = training.attempt()
     writing.rows(0, 3)
     process = following.begin(writing)
@@ -49,6 +54,9 @@ def test_a_run_while_it_trains(training: Training, server: Endpoint, following: 
     assert steps(run.rows) == [*range(40)]
     assert [row["_step"] for row in run.rows] == [*range(40)]
     assert run.rows[7]["train/loss"] == 1 / 8
+    measured = json.loads(run.events[-1])["system.proc.memory.rssMB"]
+    ours, its = (psutil.Process(pid).memory_info().rss / 2**20 for pid in (os.getpid(), process.pid))
+    assert abs(measured - ours) < abs(measured - its), "how the training uses the machine, not how its follower does"
     following.close()
     assert process.poll() == 0
     assert following.said == []
