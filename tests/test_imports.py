@@ -13,7 +13,17 @@ import pytest
 from xstilts.task import CONF
 
 ROOT = CONF.parent
-HEAVY = {"torch", "transformers", "tokenizers", "datasets", "huggingface_hub", "pandas", "pyarrow", "matplotlib"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "wandb",
+    "tokenizers",
+    "datasets",
+    "huggingface_hub",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+}
 #: runs a file as the user does, then says what was imported
 RUN = """
 import atexit, json, runpy, sys
@@ -33,7 +43,7 @@ def imported(*command: str, cwd: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "line",
-    ["experiment=demo do=plan", "do=status", "hydra/launcher=slurm target=xnli do=plan"],
+    ["experiment=demo do=plan tracker=online", "do=status", "hydra/launcher=slurm target=xnli do=plan"],
     ids=["plan", "status", "slurm"],
 )
 def test_nothing_heavy_before_something_runs(line: str, tmp_path: Path) -> None:
