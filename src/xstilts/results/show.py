@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ from rich.text import Text
 from xstilts.results.lines import DOWN, QUIET, Signs, column, lines
 from xstilts.results.overview import show_overall
 from xstilts.results.summary import SOURCE, primary, summary
-from xstilts.results.table import CELL, unfinished
+from xstilts.results.table import CELL, cut, unfinished
 from xstilts.results.tiers import LOW, TIERS
 
 WIDTH = 120  # where there is no terminal
@@ -118,6 +119,7 @@ def _notes(rows: pd.DataFrame, frame: pd.DataFrame, signs: Signs, spread: bool) 
         yield f"{signs.collapsed}: a training collapsed, to no better on English than always the commonest answer"
     if rows["diverged"].any():
         yield f"{signs.diverged}: a training diverged; scored are its weights from before that"
+    yield from _cut(frame)
     if cells := unfinished(frame):
         yield f"Missing: {cells} of {len(frame[CELL].drop_duplicates())} cells are not done"
     done = primary(frame[frame["attempt"].notna()])
@@ -126,6 +128,18 @@ def _notes(rows: pd.DataFrame, frame: pd.DataFrame, signs: Signs, spread: bool) 
     for reason, which in (("the library has no data", lacking), ("the metric is not defined there", undefined)):
         for target, languages in done[which].groupby("target")["language"].unique().items():
             yield f"Missing: {target} in {_list(languages)} ({reason})"
+
+
+def _cut(frame: pd.DataFrame) -> Iterator[str]:
+    """What was longer than the recipe allows, and so not read."""
+    found = cut(frame)
+    read: Iterable[Any] = found[found["cut_tokens"] > 0].itertuples(index=False)
+    for target, own in groupby(sorted(read, key=lambda row: row.target), key=lambda row: row.target):
+        most = max(own, key=lambda row: row.cut_tokens)
+        total = most.cut_tokens + most.tokens
+        yield f"Cut: {target} was evaluated without {most.cut_tokens:,} of {total:,} sub-words, beyond its length"
+    if (trained := found["cut_in_training"].max()) > 0:
+        yield f"Cut: trainings were without up to {trained:,} sub-words of their data (column cut_in_training)"
 
 
 def _list(names: Iterable[str]) -> str:

@@ -10,6 +10,8 @@ seed and language, one of them with `inter=none`; then it is averaged in the sam
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from xstilts.results.tiers import TIERS, tier
@@ -30,31 +32,38 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     n          of these, with a score of at least one seed
     score      their mean, in percent; NaN when n is 0
     sd         standard deviation of the score over the seeds that have all n languages; NaN below two such seeds
+    score_seeds   how many these are
     seeds      with any score
     change, change_n, change_sd   likewise of the paired differences, in points; NaN and 0 for inter=none
+    change_seeds                  seeds that change_sd is of: those that have all change_n languages
     missing    values of (language, seed) that are not there
     same_task, collapsed, diverged, synthetic, partial   of any of the cells
     """
-    rows = primary(frame)
-    rows["change"] = rows["value"] - _baseline(rows)
-    rows = _grouped(rows)
+    rows = _grouped(changes(frame))
     keys = [*KEYS, "languages"]
     result = pd.DataFrame(
         {
             "of": rows.groupby(keys)["language"].nunique(),
-            **_mean(rows, keys, "value", ("score", "n", "sd")),
+            **_mean(rows, keys, "value", ("score", "n", "sd", "score_seeds")),
             "seeds": rows[rows["value"].notna()].groupby(keys)["seed"].nunique(),
-            **_mean(rows, keys, "change", ("change", "change_n", "change_sd")),
+            **_mean(rows, keys, "change", ("change", "change_n", "change_sd", "change_seeds")),
             "missing": rows["value"].isna().groupby([rows[key] for key in keys]).sum(),
         }
     )
     every = rows[KEYS].drop_duplicates().merge(pd.DataFrame({"languages": GROUPS}), how="cross")
     result = every.merge(result.reset_index(), on=keys, how="left")
-    counts = ["of", "n", "seeds", "change_n", "missing"]
+    counts = ["of", "n", "seeds", "score_seeds", "change_n", "change_seeds", "missing"]
     result[counts] = result[counts].fillna(0).astype("int64")
     result = result.merge(rows.groupby(KEYS)[FLAGS].any().reset_index(), on=KEYS)
     place = {name: at for at, name in enumerate(GROUPS)}
     return result.sort_values(keys, key=lambda c: c.map(place) if c.name == "languages" else c, ignore_index=True)
+
+
+def changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `primary`, and `change`: value minus that with `inter=none` of the same PAIR; NaN where either is."""
+    rows = primary(frame)
+    rows["change"] = rows["value"] - _baseline(rows)
+    return rows
 
 
 def primary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -92,10 +101,11 @@ def _grouped(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _mean(rows: pd.DataFrame, keys: list[str], column: str, names: tuple[str, str, str]) -> dict[str, pd.Series]:
-    """Mean over languages of means over seeds, how many languages that are, and its spread over seeds."""
+def _mean(rows: pd.DataFrame, keys: list[str], column: str, names: Sequence[str]) -> dict[str, pd.Series]:
+    """Mean over languages of means over seeds, how many languages that are, its spread over seeds, and over how many."""
     languages = rows.groupby([*keys, "language"])[column].mean().groupby(keys)
     count = languages.count()
     seeds = rows.groupby([*keys, "seed"])[column].agg(["mean", "count"]).reset_index("seed", drop=True)
     whole = seeds["mean"].where((seeds["count"] == count.reindex(seeds.index)) & (seeds["count"] > 0))
-    return dict(zip(names, (languages.mean(), count, whole.groupby(level=keys).std()), strict=True))
+    spread = whole.groupby(level=keys)
+    return dict(zip(names, (languages.mean(), count, spread.std(), spread.count()), strict=True))

@@ -53,6 +53,9 @@ COLUMNS = {
     "primary": "bool",  # whether the metric is the one that tables show
     "world": None,
     "diverged": "bool",  # of any training in the chain
+    "tokens": "Int64",  # sub-words that the evaluation read, of all its languages; missing while it is not done
+    "cut_tokens": "Int64",  # and that it did not read, being longer than the recipe allows
+    "cut_in_training": "Int64",  # likewise of the chain's training data, once each
 }
 ORDER = [*CELL, "language", "metric", "split"]
 SCORES = pa.schema(
@@ -123,6 +126,16 @@ def unfinished(frame: pd.DataFrame) -> int:
     return len(frame.loc[frame["attempt"].isna(), CELL].drop_duplicates())
 
 
+def cut(frame: pd.DataFrame) -> pd.DataFrame:
+    """Where not everything was read: world, target, model, recipe, and tokens, cut_tokens, cut_in_training.
+
+    An evaluation reads the same items whatever was trained before; of several trainings it is the most that one cut.
+    """
+    keys, counts = ["world", "target", "model", "recipe"], ["tokens", "cut_tokens", "cut_in_training"]
+    found = frame.groupby(keys)[counts].max().fillna(0).astype("int64").reset_index()
+    return found[(found["cut_tokens"] > 0) | (found["cut_in_training"] > 0)].reset_index(drop=True)
+
+
 def _asked(sweeps: Iterable[Sweep]) -> list[_Asked]:
     """Every cell once: the last word is the newest sweep's."""
     cells: dict[tuple[Any, ...], _Asked] = {}
@@ -159,10 +172,20 @@ def _facts(store: Store, asked: list[_Asked], published: dict[str, Path | None])
     facts["asked_metric"] = [one.cell["metric"] for one in asked]
     facts["stage"] = [one.stage for one in asked]
     attempts = [published[one.stage] for one in asked]
-    facts["attempt"] = pd.array([int(done.name) if done else None for done in attempts], dtype="Int64")
+    facts["attempt"] = _integers(int(done.name) if done else None for done in attempts)
     for flag in ("collapsed", "diverged"):
         facts[flag] = [any(notes[stage].get(flag) for stage in one.cell["stages"][:-1]) for one in asked]
+    evaluations = {stage: _notes(store, stage) for stage, done in published.items() if done}
+    for count in ("tokens", "cut_tokens"):
+        facts[count] = _integers(evaluations.get(one.stage, {}).get(count) for one in asked)
+    chains = ([notes[stage].get("cut_tokens") for stage in one.cell["stages"][:-1]] for one in asked)
+    facts["cut_in_training"] = _integers(None if None in chain else sum(chain) for chain in chains)
     return facts
+
+
+def _integers(values: Iterable[int | None]) -> Any:
+    """Of which some may be missing."""
+    return pd.array(list(values), dtype="Int64")
 
 
 def _notes(store: Store, stage: str) -> dict[str, Any]:
