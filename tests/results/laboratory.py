@@ -77,6 +77,7 @@ class Lab:
         value: Value | None = plain,
         collapsed: bool | None = False,
         diverged: bool = False,
+        cut: int = 0,
         **changed: Any,
     ) -> dict[str, Any]:
         """A cell of the next sweep, evaluated unless `value` is None."""
@@ -91,9 +92,9 @@ class Lab:
         train = Stage("train", {"cell": [cell[key] for key in sorted(cell)]})
         evaluation = Stage("evaluate", {"task": target}, {"checkpoint": train.id})
         cell["stages"] = [train.id, evaluation.id]
-        self.execute(train, value is not None, collapsed=collapsed, diverged=diverged)
+        self.execute(train, value is not None, collapsed=collapsed, diverged=diverged, cut_tokens=cut)
         if value is not None:
-            self.execute(evaluation, True, self.scores(cell, value))
+            self.execute(evaluation, True, self.scores(cell, value), tokens=1000, cut_tokens=cut)
         self.cells.append(cell)
         return cell
 

@@ -41,7 +41,7 @@ def test_columns_and_one_row_a_score(lab: Lab) -> None:
         **{"metric": "em_f1", "metric_version": "v1", "split": "dev", "value": plain(cell, "sw", "dev", "em_f1")},
         **{"count": 100, "same_task": True, "collapsed": False, "synthetic": False, "partial": False},
         **{"stage": cell["stages"][-1], "attempt": 1, "group": "qa", "primary": True, "world": "files"},
-        **{"diverged": False},
+        **{"diverged": False, "tokens": 1000, "cut_tokens": 0, "cut_in_training": 0},
     }
     assert list(frame["primary"]) == list(frame["metric"] == "em_f1")
 

@@ -7,8 +7,9 @@ apart. Nothing here decides a number: see `xstilts.results.views`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
+from itertools import pairwise
 from math import ceil, isnan, nan
 from typing import Any
 
@@ -19,7 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from xstilts.results.lines import FAMILIES
-from xstilts.results.tiers import LOW, TIERS, tier
+from xstilts.results.tiers import TIERS, tier
 from xstilts.results.views import feeds
 
 INK, QUIET, RULE = "#1b1f24", "#59636e", "#c8ced5"
@@ -29,7 +30,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = {"high": "-", "low": "--", "unseen": ":"}
 #: A colour of a figure -> the page's own, which differs by day and night.
 VARIABLES = {INK: "--ink", QUIET: "--quiet", RULE: "--rule", **{c: f"--s{i}" for i, c in enumerate(SERIES)}}
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 8,
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "xstilts",  # the same figure is the same file
@@ -91,14 +92,10 @@ def _tiers(axis: Axes, panel: str, means: pd.DataFrame, single: pd.DataFrame, mo
             axis.plot(*_points(one, models), DASHES[name], color=SERIES[number], linewidth=0.6, alpha=0.35)
         own = means[(means["feed"] == panel) & (means["tier"] == name)]
         x, y = _points(own, models)
-        axis.plot(x, y, DASHES[name], marker=MARKERS[number], color=SERIES[number], markersize=5, label=_tier(name))
+        axis.plot(x, y, DASHES[name], marker=MARKERS[number], color=SERIES[number], markersize=5, label=name)
     axis.set_title(panel)
     axis.set_xticks(range(len(models)), models)
     axis.set_xlim(-0.4, len(models) - 0.6)
-
-
-def _tier(name: str) -> str:
-    return {"high": f"high, over {LOW:g} GiB", "low": f"low, up to {LOW:g} GiB", "unseen": "unseen"}[name]
 
 
 def _points(rows: pd.DataFrame, models: Sequence[str]) -> tuple[list[int], list[float]]:
@@ -138,7 +135,7 @@ def _languages(axis: Axes, rows: pd.DataFrame, order: list[str], models: Sequenc
     for number, model in enumerate(models):
         own = rows[rows["model"] == model].set_index("language")["change"].reindex(order)
         x = [place + (number - (len(models) - 1) / 2) * shift for place in range(len(order))]
-        style = {"color": SERIES[number % len(SERIES)], "marker": MARKERS[number % len(MARKERS)]}
+        style: Any = {"color": SERIES[number % len(SERIES)], "marker": MARKERS[number % len(MARKERS)]}
         axis.plot(x, own, linestyle="none", markersize=3.5, label=model, **style)
     axis.set_xticks(range(len(order)), order, fontsize=7)
     axis.tick_params(axis="x", length=0)
@@ -149,7 +146,7 @@ def _languages(axis: Axes, rows: pd.DataFrame, order: list[str], models: Sequenc
 def _edges(axis: Axes, amounts: pd.Series) -> None:
     """Where one tier ends and the next begins."""
     names = [tier(amount) for amount in amounts]
-    for place, (left, right) in enumerate(zip(names, names[1:], strict=False)):
+    for place, (left, right) in enumerate(pairwise(names)):
         if left != right:
             axis.axvline(place + 0.5, color=RULE, linewidth=1, zorder=0)
             axis.text(place + 0.6, 1, right, transform=axis.get_xaxis_transform(), color=QUIET, fontsize=7, va="top")
@@ -190,7 +187,8 @@ def heat(summary: pd.DataFrame, group: str = "zero-shot") -> Figure:
 
 
 def _numbers(axis: Axes, rows: pd.DataFrame, order: list[str], targets: list[str]) -> None:
-    for row in rows.itertuples(index=False):
+    found: Iterable[Any] = rows.itertuples(index=False)
+    for row in found:
         if row.of:
             text = "–" if isnan(row.change) else f"{row.change:+z.1f}"
             place = targets.index(row.target), order.index(row.feed)
@@ -201,12 +199,15 @@ def columns(summary: pd.DataFrame) -> list[str]:
     """The targets of a summary, family by family as in XTREME's tables."""
     families = {name: place for place, name in enumerate(FAMILIES)}
     known = summary[["group", "target"]].drop_duplicates()
-    return list(known.sort_values(["group", "target"], key=lambda c: c.map(lambda v: (families.get(v, 9), v)))["target"])
+    return list(
+        known.sort_values(["group", "target"], key=lambda c: c.map(lambda v: (families.get(v, 9), v)))["target"]
+    )
 
 
 def scale(summary: pd.DataFrame) -> float:
-    """The change, in points, that has the full colour: the largest there is, and at least one point."""
-    return float(max(1.0, summary["change"].abs().max(skipna=True) if summary["change"].notna().any() else 1.0))
+    """The change, in points, that has the full colour: the largest outside of English, and at least one point."""
+    known = summary.loc[summary["languages"] != "english", "change"].abs().dropna()
+    return float(max([1.0, *known]))
 
 
 def _diverging() -> LinearSegmentedColormap:
@@ -226,7 +227,8 @@ def svg(figure: Figure, name: str, title: str) -> str:
     text = re.sub(r"url\(#", f"url(#{name}-", text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    widest = round(1.1 * 96 * figure.get_figwidth())  # on a wide screen a small figure stays small
+    return text.replace("<svg", f'<svg role="img" aria-label="{title}" style="max-width: {widest}px"', 1)
 
 
 def pdf(figure: Figure) -> bytes:

@@ -102,7 +102,7 @@ def _grouped(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean(rows: pd.DataFrame, keys: list[str], column: str, names: Sequence[str]) -> dict[str, pd.Series]:
-    """Mean over languages of means over seeds, how many languages that are, its spread over seeds, and over how many."""
+    """Mean over languages of means over seeds, how many languages that are, its spread over seeds, of how many."""
     languages = rows.groupby([*keys, "language"])[column].mean().groupby(keys)
     count = languages.count()
     seeds = rows.groupby([*keys, "seed"])[column].agg(["mean", "count"]).reset_index("seed", drop=True)

@@ -178,9 +178,17 @@ def _facts(store: Store, asked: list[_Asked], published: dict[str, Path | None])
     evaluations = {stage: _notes(store, stage) for stage, done in published.items() if done}
     for count in ("tokens", "cut_tokens"):
         facts[count] = _integers(evaluations.get(one.stage, {}).get(count) for one in asked)
-    chains = ([notes[stage].get("cut_tokens") for stage in one.cell["stages"][:-1]] for one in asked)
-    facts["cut_in_training"] = _integers(None if None in chain else sum(chain) for chain in chains)
+    facts["cut_in_training"] = _integers(
+        _sum(notes[s].get("cut_tokens") for s in one.cell["stages"][:-1]) for one in asked
+    )
     return facts
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """None when one of them is not known."""
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _integers(values: Iterable[int | None]) -> Any:

@@ -273,6 +273,7 @@ class Command:
         return sweeps.load(self.store, self.base.sweep or names[0])
 
     def _report(self, wanted: list[Sweep]) -> None:
+        from xstilts.results import page
         from xstilts.results.aggregate import selection
         from xstilts.results.question import fill
         from xstilts.results.question.printed import show_verdict
@@ -287,6 +288,7 @@ class Command:
         for line in fill.said(fill.gaps(self.store, wanted)):
             self._say(line)
         self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
+        self._say(f"the report: {page.write(self.store, wanted, own)}")
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 from rich.console import Console
 from rich.padding import Padding
@@ -17,13 +19,19 @@ from xstilts.results.question.words import sentences
 
 def show_verdict(frame: pd.DataFrame, console: Console) -> None:
     """Of every world and recipe of a table; English intermediate training only, which the question is about."""
+    for scope, lines in verdicts(frame):
+        console.print()
+        console.print(Text(f" The question  world={scope.world} recipe={scope.recipe}", style="bold"))
+        for line, style in lines:
+            console.print(Padding(Text(line, style=style), (0, 1), expand=False))
+
+
+def verdicts(frame: pd.DataFrame) -> Iterator[tuple[Scope, list[tuple[str, str]]]]:
+    """Of every world and recipe, lines and how each is printed; a single line where the question cannot be asked."""
     for world, rows in frame.groupby("world"):
         for recipe in sorted(rows.loc[rows["inter"] != NONE, "recipe"].unique()) or [None]:
             scope = Scope.of(rows, str(world), recipe=recipe)
-            console.print()
-            console.print(Text(f" The question  world={scope.world} recipe={scope.recipe}", style="bold"))
-            for line, style in _lines(rows, scope):
-                console.print(Padding(Text(line, style=style), (0, 1), expand=False))
+            yield scope, _lines(rows, scope)
 
 
 def _lines(rows: pd.DataFrame, scope: Scope) -> list[tuple[str, str]]:

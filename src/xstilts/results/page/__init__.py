@@ -1,0 +1,54 @@
+"""`STORE/report.html`: one page that opens without network, made of `page.html.j2` and what the other rooms compute.
+
+Maps are tables whose cells are coloured, so that they can be read aloud, copied and printed; figures have theirs below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from xstilts import files
+from xstilts.results.missing import lacking
+from xstilts.results.page.parts import World
+from xstilts.results.spent import spent
+from xstilts.results.table import CELL, table, unfinished
+
+if TYPE_CHECKING:
+    from xstilts.store import Store
+    from xstilts.sweep.sweeps import Sweep
+
+HERE = Path(__file__).parent
+
+
+def write(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame | None = None) -> Path:
+    """The page of these sweeps as STORE/report.html, replaced in one step. `frame` is their tidy table."""
+    path = store.root / "report.html"
+    files.write_bytes(path, page(store, sweeps, table(store, sweeps) if frame is None else frame).encode())
+    return path
+
+
+def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame) -> str:
+    """The HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(HERE)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("page.html.j2").render(
+        style=(HERE / "style.css").read_text(encoding="utf-8"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        cells=len(frame[CELL].drop_duplicates()),
+        unfinished=unfinished(frame) if len(frame) else 0,
+        sweeps=sweeps,
+        worlds=[World(str(name), rows) for name, rows in frame.groupby("world")],
+        cost=_rows(spent(store, sweeps)) if sweeps else [],
+        lacking=lacking(store, sweeps),
+    )
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
