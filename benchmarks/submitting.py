@@ -3,12 +3,14 @@
     python benchmarks/submitting.py [FOLDER]
 
 Starts a test cluster of its own (see tests/slurm/cluster.py) whose partition is down, so that nothing runs; fills a toy
-library; then submits, submits again, asks for the status and cancels. Prints seconds. FOLDER keeps the library.
+library; then submits, submits again, asks for the status and cancels. Prints seconds, and the load of the machine: with
+other work on it, seconds of CPU say more. FOLDER keeps the library.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,19 +28,25 @@ SIZES = [f"world.sizes.{split}={size}" for split, size in (("train", 32), ("sele
 
 
 def main(folder: Path) -> None:
-    cluster = Cluster(root=Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp")), port=18800, nodes=1)
+    root = Path(tempfile.mkdtemp(prefix="xs-", dir="/tmp"))  # short, since sockets lie in it
+    root.chmod(0o755)  # munge serves every user
+    cluster = Cluster(root=root, port=18800, nodes=1)
     environment = {**os.environ, **cluster.environment, "OMP_NUM_THREADS": "1"}
     library = [f"library={folder / 'library'}"]
 
     def launch(what: str, *typed: str) -> None:
-        began = time.monotonic()
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [sys.executable, str(ROOT / "launch.py"), "-m", *GRID, *SIZES, *library, *typed]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stdout + done.stderr)
-        print(f"{what:<8} {time.monotonic() - began:6.1f} s   {done.stdout.strip().splitlines()[-1][:90]}", flush=True)
+        after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        last = done.stdout.strip().splitlines()[-1][:80]
+        print(f"{what:<8} {seconds:6.1f} s  {cpu:6.1f} s of CPU   {last}", flush=True)
 
     slurm = ["hydra/launcher=slurm", "hydra.launcher.gpus_per_node=0", "hydra.launcher.partition=main"]
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     cluster.up()
     try:
         cluster.run("scontrol", "update", "PartitionName=main", "State=DOWN")

@@ -235,8 +235,12 @@ class Cluster:
         _wait(60, "slurmctld", lambda: "is UP" in self.run("scontrol", "ping", check=False))
 
     def node(self, name: str) -> None:
+        """Start a node, again if it has crashed."""
         if not self.running(f"slurmd.{name}"):
             self.run("slurmd", "-N", name)
+        for pid in self._marked(f"SLURMD_NODENAME={name}"):
+            if _command(pid) == "srun":
+                _signal(pid, signal.SIGCONT)  # a network that is whole again
 
     @contextmanager
     def tight(self, array: int, jobs: int) -> Iterator[None]:
@@ -261,14 +265,18 @@ class Cluster:
             self.run("sacctmgr", "-i", "modify", "user", user, "set", f"MaxSubmitJobs={jobs}")
 
     def crash(self, name: str, tasks: bool = True) -> None:
-        """A node's slurmd dies without a word; with `tasks` everything on it, else its jobs live on, unseen."""
+        """A node's slurmd dies without a word; with `tasks` everything on it, else its jobs live on, unseen.
+
+        The controller would reach the jobs' own srun, which no network cut separates from it here: they are stopped.
+        """
         log = self.root / f"log/slurmd.{name}.log"
         daemon = self.pid(f"slurmd.{name}")
         holders = [pid for pid in _pids() if log in _open_files(pid)] if tasks else [daemon]
         for pid in filter(None, holders):
             _signal(pid, signal.SIGKILL)
-        for pid in self._marked(f"SLURMD_NODENAME={name}") if tasks else ():
-            _signal(pid, signal.SIGKILL)
+        for pid in self._marked(f"SLURMD_NODENAME={name}"):
+            if tasks or _command(pid) == "srun":
+                _signal(pid, signal.SIGKILL if tasks else signal.SIGSTOP)
         _wait(10, "the crash", lambda: not self.running(f"slurmd.{name}"))
 
     def down_nodes(self) -> set[str]:
@@ -353,6 +361,13 @@ def _path(name: str) -> str:
 
 def _pids() -> list[int]:
     return [int(p) for p in os.listdir("/proc") if p.isdigit()]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _runs(pid: int) -> bool:
