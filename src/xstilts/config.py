@@ -26,7 +26,8 @@ class Do(Enum):
     retry = "run again what failed or was interrupted"
     cancel = "stop what this sweep is running"
     rerun = "one cell once more, as a new attempt beside the old one, compared (from=inter|target|evaluate)"
-    report = "write results.parquet and results.csv, print the table"
+    report = "write results.parquet, results.csv and report.html, print the table"
+    export = "write a folder for a paper: tables, figures, predictions, configurations, data, checksums"
     fetch = "fill the library: data and weights (needs a network for world=hub)"
     publish = "bring W&B level with the store: runs that are missing or behind, and the tables of each sweep"
     dashboard = "make the W&B workspace and report of a published sweep"
@@ -276,6 +277,7 @@ class Config:
     do: Do = Do.run
     sweep: str | None = None
     baseline: bool = True
+    export: str | None = None
     store: StorePaths = field(default_factory=StorePaths)
     library: str | None = None
     keep: Keep = Keep.inter

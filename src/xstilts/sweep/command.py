@@ -221,6 +221,17 @@ class Command:
         self._report([self._sweep()] if self.base.sweep else sweeps.all_(self.store))
         return 0
 
+    def export(self) -> int:
+        """Of the named sweep, or of all, into `export=FOLDER`."""
+        from xstilts.results.export import export
+        from xstilts.results.table import table
+
+        wanted = [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
+        place = Path(self.base.export or self.store.root / "export")
+        new = export(self.store, wanted, table(self.store, wanted), place)
+        self._say(f"{'wrote' if new else 'already there, the same:'} {place}")
+        return 0
+
     def fetch(self) -> int:
         if self.base.store.group is not None:
             self._writable()
