@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,7 +98,12 @@ def _counted(table: pa.Table, metric: str, language: str, task: str) -> tuple[ND
         said, golds = table["prediction"].to_pylist(), table["gold"].to_pylist()
         if metric == "em_f1":
             version = "mlqa" if task == "mlqa" else "squad-1.1"
-            won = np.array([sum(qa.score_item(a, g, version, language)) / 2 for a, g in zip(said, golds, strict=True)])
+            won = np.array([_answered(a, tuple(g), version, language) for a, g in zip(said, golds, strict=True)])
         else:
             won = np.array([RANKED[metric](a, g, K) for a, g in zip(said, golds, strict=True)])
     return cast("NDArray[np.float64]", won), np.ones(len(won))
+
+
+@lru_cache(maxsize=2**18)  # a sweep asks hundreds of runs the same question, and most of them say the same
+def _answered(said: str | None, golds: tuple[str, ...], version: str, language: str) -> float:
+    return sum(qa.score_item(said, golds, version, language)) / 2

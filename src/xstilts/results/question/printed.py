@@ -11,10 +11,11 @@ from rich.text import Text
 
 from xstilts.results.lines import QUIET
 from xstilts.results.question.answer import answer, lacking
-from xstilts.results.question.changes import NONE, changes, primary_set
+from xstilts.results.question.changes import NONE, changes, means, primary_set
 from xstilts.results.question.scope import Scope
-from xstilts.results.question.tell import more
-from xstilts.results.question.words import sentences
+from xstilts.results.question.tell import more, sparse
+from xstilts.results.question.verdict import Verdict
+from xstilts.results.question.words import sentences, thin
 
 
 def show_verdict(frame: pd.DataFrame, console: Console) -> None:
@@ -41,4 +42,6 @@ def _lines(rows: pd.DataFrame, scope: Scope) -> list[tuple[str, str]]:
     one = found.primary
     pairs = primary_set(changes(scope.cut(rows)))
     asked, verdict, *rest = sentences(found, more(pairs, {one.models[-1]: 1.0, one.models[0]: -1.0}, one.shift))
+    if one.judgement.verdict is Verdict.CANNOT_TELL:
+        rest.append(thin(sparse(means(pairs))))
     return [(asked, QUIET), (verdict, "bold"), *((line, QUIET) for line in rest)]

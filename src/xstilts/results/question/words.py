@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from xstilts.results.question.answer import QUESTION, Analysis, Answer
 from xstilts.results.question.contrast import Effects
 from xstilts.results.question.crossed import Estimate
@@ -41,8 +43,8 @@ def sentences(found: Answer, tell: Sequence[More] = ()) -> list[str]:
         headline(found),
         f"Premise: at {small}, intermediate training changes low-resource languages by {points(first.low)} points, "
         f"high-resource ones by {points(first.high)}, unseen ones by {points(first.unseen)}.",
-        f"Scale: at {large} low-resource languages change by {points(last.low)}; that is {points(one.shift.low)} "
-        f"against {small}, and {points(one.shift.unseen)} in unseen languages.",
+        f"Scale: at {large} low-resource languages change by {points(last.low)}; paired cell by cell with {small}, the "
+        f"shift is {points(one.shift.low)}, and {points(one.shift.unseen)} in unseen languages.",
         f"Resource: {_specific(one.shift)}",
         f"With retrieval targets and same-task pairs: {_short(found.everything)}.",
         f"Counts: {counted(one)}; recipe {found.scope.recipe}, regime {found.scope.regime}, world {found.scope.world}.",
@@ -93,7 +95,16 @@ def _short(one: Analysis) -> str:
 
 def _telling(lines: Sequence[More]) -> str:
     each = "; ".join(f"twice the {m.what} ({m.now} now) +-{m.doubled:.1f}" for m in lines)
-    return f"What would tell: the shift is known to +-{lines[0].reach:.1f} points; with {each}."
+    return (
+        f"What would tell: the shift is known to +-{lines[0].reach:.1f} points; with {each}. "
+        "A model between these would not narrow it; one beyond them asks of a longer step."
+    )
+
+
+def thin(languages: pd.DataFrame) -> str:
+    """Where more pairs would help most, of `tell.sparse`."""
+    each = ", ".join(f"{row['language']} {row['pairs']}" for _, row in languages.iterrows())
+    return f"Fewest combinations of task and target, at the model that has least of them: {each}."
 
 
 def _list(names: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def fill(store: Store, frame: pd.DataFrame, grid: Grid, name: str = WORLD, targe
                 "parameters": cell["parameters"],
             }
         for stage in chain[:-1]:
-            _done(store, stage, {"selection": _english(rows), "collapsed": False, "diverged": False})
+            _done(store, stage, {"selection": _selection(rows), "collapsed": False, "diverged": False})
         _evaluated(store, chain[-1], cell, rows, cell["target"] in targets)
         cells.append(cell)
     sweep = Sweep(name, CREATED, "", ["simulated"], cells, stages, grid.seen)
@@ -88,9 +88,10 @@ def _chain(cell: dict[str, Any]) -> Iterator[Stage]:
     yield Stage("evaluate", {"simulated": {**start, "target": cell["target"]}}, upstream, {"label": label})
 
 
-def _english(rows: pd.DataFrame) -> float | None:
+def _selection(rows: pd.DataFrame) -> float:
+    """The English score; of a target that is not tested in English, such as XCOPA, the mean score."""
     english = rows.loc[rows["language"] == "en", "value"]
-    return float(english.iloc[0]) if len(english) else None
+    return float((english if len(english) else rows["value"]).mean())
 
 
 def _done(store: Store, stage: Stage, notes: dict[str, Any]) -> Path | None:
