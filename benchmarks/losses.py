@@ -34,7 +34,9 @@ Curves = dict[str, list[float]]  # by the label of the stage
 def curves(code: Path, store: Path, extra: list[str]) -> Curves:
     """The logged losses of every training stage, run with the code of a checkout."""
     recipe = [f"recipe.common.{key}={value}" for key, value in RECIPE.items()] + ["recipe.pretrain.steps=40"]
-    command = [sys.executable, str(code / "launch.py"), *GRID, *recipe, SIZES, f"store={store}", "keep=scores", *extra]
+    pretrain = ["world.weights=null"] if "weights" in (code / "conf/world/toy.yaml").read_text() else []  # not shipped
+    choices = [*GRID, *recipe, *pretrain, SIZES, f"store={store}", "keep=scores", *extra]
+    command = [sys.executable, str(code / "launch.py"), *choices]
     environment = {**os.environ, "PYTHONPATH": str(code / "src")}
     ended = subprocess.run(command, cwd=code, env=environment, capture_output=True, text=True)
     if ended.returncode:

@@ -6,7 +6,7 @@ size, learning rate schedule, clipping and AdamW (fused, which is the Trainer's 
 - max length: every batch padded to max_length, as run_xnli.py and run_qa.py do by default;
 - dynamic: every batch padded to its longest item;
 - grouped: dynamic, over batches of its own length-grouped sampler, which changes which examples meet in a step;
-- xstilts: the stage process's own loop (`xstilts.work.train`), on random batches; `whole table` is the same with
+- xstilts: the stage process's own loop (`xstilts.work.train`), on random batches; `(whole table)` is the same with
   numerics.embeddings=whole.
 
 The Trainer gets features that are tokenized already. A round is STEPS measured steps after one that is not, of batches
@@ -213,7 +213,7 @@ def main() -> None:
         made = library(place / "library", options.kind, options.items, options.distinct)
         contestants = {
             **{how: theirs(made, options.kind, shape, how, place) for how in ("max length", "dynamic", "grouped")},
-            "xstilts, whole table": ours(made, options.kind, shape, "whole", place),
+            "xstilts (whole table)": ours(made, options.kind, shape, "whole", place),
             "xstilts": ours(made, options.kind, shape, "auto", place),
         }
         if options.only:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
+from xstilts import formats
 from xstilts.model import packing
 from xstilts.model.encoder import Encoder
 from xstilts.model.packing import Packing
@@ -59,6 +60,33 @@ def test_states_and_gradients_are_those_of_the_padded_model(architecture: str, s
         torch.testing.assert_close(gradient, theirs[name], rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("architecture", SHAPES)
+@settings(max_examples=12)
+@given(sizes=lengths, layers=st.integers(0, 2))
+def test_first_states_alone_are_those_among_all(architecture: str, sizes: list[int], layers: int) -> None:
+    encoder = ENCODERS[architecture]
+    torch.manual_seed(1)
+    starts = torch.tensor(np.cumsum([0, *sizes]))
+    tokens = torch.randint(4, tiny.VOCABULARY, (sum(sizes),))
+    towards = torch.randn(len(sizes), encoder.hidden_size)
+    whole, alone = (encoder(tokens, starts, layers, firsts=firsts) for firsts in (False, True))
+    expected, found = whole[starts[:-1]], alone[starts[:-1]]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-6)
+    theirs = gradients(encoder.model, expected, towards)
+    ours = gradients(encoder.model, found, towards)
+    for name, gradient in ours.items():
+        torch.testing.assert_close(gradient, theirs[name], rtol=1e-4, atol=2e-5)
+    if encoder.adapter.bert and layers:
+        rest = torch.ones(len(tokens), dtype=torch.bool).index_fill(0, starts[:-1], False)
+        assert alone[rest].isnan().all(), "what was not computed cannot be read by mistake"
+
+
+def test_formats_that_say_so_read_first_states_alone() -> None:
+    assert {name for name in formats.FORMATS if formats.get(name).reads_firsts} == {
+        *("classification", "choice", "dual_encoder")
+    }
+
+
 @given(lengths)
 def test_a_packing_is_the_same_tokens_in_groups(sizes: list[int]) -> None:
     made = Packing.of(np.array(sizes), torch.device("cpu"))
@@ -99,3 +127,5 @@ def test_the_flash_kernel_takes_what_it_is_given(window: int | None) -> None:
     on_meta.__dict__["starts"] = made.starts.to("meta")
     found = packing._flash(*rows, on_meta, 0.1, 0.3, window)
     assert (found.shape, found.dtype) == ((11, 2, 8), torch.bfloat16)
+    firsts = packing._flash(rows[0][:3], *rows[1:], on_meta, 0.1, 0.3, None)
+    assert firsts.shape == (3, 2, 8)

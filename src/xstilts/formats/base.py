@@ -57,6 +57,7 @@ class Format(ABC):
     trainable: ClassVar[bool] = True
     whole_batch: ClassVar[bool] = False  # the loss needs all units of a step at once (in-batch negatives)
 
+    reads_firsts: ClassVar[bool] = False  # of the encoder's states, those of the sequences' first tokens alone
     whole_vocabulary: ClassVar[bool] = False  # trains embeddings of sub-words that its features need not have
 
     def check(self, table: pa.Table, task: Task) -> None:  # noqa: B027 (most formats have nothing to add)

@@ -35,6 +35,7 @@ class Choice(Format):
     """
 
     name = "choice"
+    reads_firsts = True
     columns = pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),

@@ -30,6 +30,7 @@ class Classification(Format):
     """`text_b` is null where there is one text; labels are strings of `task.labels`."""
 
     name = "classification"
+    reads_firsts = True
     columns = pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),

@@ -67,6 +67,7 @@ class DualEncoder(Format):
     """Units of one or two sequences, by the kind of row."""
 
     name = "dual_encoder"
+    reads_firsts = True
     whole_batch = True
     columns = pa.schema(
         [(name, pa.string()) for name in ("id", "kind", "query", "candidate")] + [("positives", pa.list_(pa.string()))]

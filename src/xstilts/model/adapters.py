@@ -28,6 +28,7 @@ class Adapter:
     dropouts: tuple[str, ...]  # the config's dropout rates, all of which a recipe's `dropout` sets
     epsilon: str  # the config's name of what every normalisation adds to the variance
     first_position: Callable[[PretrainedConfig], int]  # id of the position of a sequence's first token
+    bert: bool  # blocks are built as BERT's, which `xstilts.model.firsts` can ask for first tokens alone
     options: Mapping[str, Any] = field(default_factory=dict)  # of the class's constructor
 
 
@@ -42,6 +43,7 @@ _XLMR = Adapter(
     dropouts=("hidden_dropout_prob", "attention_probs_dropout_prob"),
     epsilon="layer_norm_eps",
     first_position=_after_padding,
+    bert=True,
     options={"add_pooling_layer": False},
 )
 
@@ -54,6 +56,7 @@ ADAPTERS = {
         dropouts=("attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout"),
         epsilon="norm_eps",
         first_position=lambda config: 0,
+        bert=False,
     ),
 }
 

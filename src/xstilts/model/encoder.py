@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from transformers.initialization import no_init_weights
 
 from xstilts.errors import UserError
 from xstilts.model import adapters, weights
+from xstilts.model.firsts import only
 from xstilts.model.packing import NAME, Packing
 
 if TYPE_CHECKING:
@@ -114,21 +115,31 @@ class Encoder(nn.Module):
         starts: torch.Tensor,
         layers: int | None = None,
         lengths: np.ndarray | None = None,
+        firsts: bool = False,
     ) -> torch.Tensor:
         """Hidden states [T, H] of tokens [T], sequence s being starts[s]:starts[s+1].
 
         `layers=k` runs the first k blocks only and gives their output (0: the embeddings'). `lengths` are the
-        sequences', for a caller that knows them without asking the device.
+        sequences', for a caller that knows them without asking the device. With `firsts` only the states of the
+        sequences' first tokens mean anything; where that saves work the others are NaN.
         """
         packing = Packing.of(starts.diff().cpu().numpy() if lengths is None else lengths, tokens.device)
         if packing.order is not None:
             tokens = tokens.index_select(0, packing.order)
         if self.row is not None:
             tokens = self.row[tokens]
-        with adapters.truncated(self.model, self.adapter, self.layers if layers is None else layers):
+        depth = self.layers if layers is None else min(layers, self.layers)
+        firsts = firsts and depth > 0 and self.adapter.bert
+        with ExitStack() as stack:
+            stack.enter_context(adapters.truncated(self.model, self.adapter, depth))
+            if firsts:
+                stack.enter_context(only(self.model.get_submodule(f"{self.adapter.blocks}.{depth - 1}"), packing))
             hidden = self.model(
                 input_ids=tokens[None],
                 position_ids=(packing.places + self.adapter.first_position(self.config))[None],
                 packing=packing,
             ).last_hidden_state[0]
+        if firsts:
+            states = hidden.index_select(0, packing.turned_back)
+            return hidden.new_full((len(tokens), self.hidden_size), torch.nan).index_copy(0, starts[:-1], states)
         return hidden if packing.back is None else hidden.index_select(0, packing.back)

@@ -41,6 +41,7 @@ class Packing:
     """A row of sequences, the longest first."""
 
     sizes: np.ndarray  # int64 [S], tokens, falling
+    turns: np.ndarray  # int64 [S], which sequence of the caller's comes where
     device: torch.device
     order: torch.Tensor | None  # int64 [T], which token of the caller's comes where; None: as they are
     back: torch.Tensor | None  # int64 [T], the reverse
@@ -56,12 +57,22 @@ class Packing:
         if (turns[1:] < turns[:-1]).any():
             rows = places + np.repeat((np.cumsum(lengths) - lengths)[turns], sizes)
             order, back = _to(rows, device), _to(np.argsort(rows), device)
-        return cls(sizes, device, order, back, _to(places, device))
+        return cls(sizes, turns, device, order, back, _to(places, device))
 
     @cached_property
     def starts(self) -> torch.Tensor:
         """Where the sequences start, and where the last one ends: int32 [S+1], as the flash kernel wants them."""
         return _to(_bounds(self.sizes).astype(np.int32), self.device)
+
+    @cached_property
+    def firsts(self) -> torch.Tensor:
+        """The first token of every sequence: int64 [S]."""
+        return _to(_bounds(self.sizes)[:-1], self.device)
+
+    @cached_property
+    def turned_back(self) -> torch.Tensor:
+        """Where the caller's sequences are: int64 [S]."""
+        return _to(np.argsort(self.turns), self.device)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -114,7 +125,8 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """Of query, key and value [1, heads, T, D] the attention's output [1, T, heads, D].
 
-    `sliding_window` w lets a token see those less than w places away, as ModernBERT's local layers do.
+    Queries of every sequence's first token alone, [1, heads, S, D], give [1, S, heads, D]. `sliding_window` w lets a
+    token see those less than w places away, as ModernBERT's local layers do.
     """
     half = query.dtype in (torch.bfloat16, torch.float16)
     inside = _flash if query.is_cuda and half else _in_groups
@@ -133,9 +145,11 @@ def _flash(
 ) -> torch.Tensor:
     """All sequences in one call. torch's public `varlen_attn` is the same kernel without dropout (torch 2.13)."""
     side = None if window is None else window - 1
-    longest = int(packing.sizes[0])
+    asked, most = packing.starts, int(packing.sizes[0])
+    if len(query) < len(key):  # a token of every sequence
+        asked, most = torch.arange(len(asked), dtype=torch.int32, device=query.device), 1
     return torch.ops.aten._flash_attention_forward(
-        *(query, key, value, packing.starts, packing.starts, longest, longest, dropout, False, False),
+        *(query, key, value, asked, packing.starts, most, int(packing.sizes[0]), dropout, False, False),
         scale=scaling,
         window_size_left=side,
         window_size_right=side,
@@ -151,18 +165,37 @@ def _in_groups(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    found = []
+    found, done = [], 0
+    first = len(query) < len(key)
     for group in packing.groups:
-        q, k, v = (_padded(x[group.begin : group.end], group).transpose(1, 2) for x in (query, key, value))
+        k, v = (_padded(x[group.begin : group.end], group).transpose(1, 2) for x in (key, value))
+        if first:
+            found.append(
+                _scaled(query[done : done + group.count, :, None], k, v, group.mask, dropout, scaling)[:, :, 0]
+            )
+            done += group.count
+            continue
+        q = _padded(query[group.begin : group.end], group).transpose(1, 2)
         mask = group.mask
         if window is not None and window < group.width:
             place = torch.arange(group.width, device=query.device)
             near = (place - place[:, None]).abs() < window
             mask = near if mask is None else near & mask
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scaling)
+        seen = _scaled(q, k, v, mask, dropout, scaling)
         flat = seen.transpose(1, 2).flatten(0, 1)
         found.append(flat if group.cells is None else flat.index_select(0, group.cells))
     return torch.cat(found)
+
+
+def _scaled(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    dropout: float,
+    scaling: float | None,
+) -> torch.Tensor:
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling)
 
 
 def _padded(rows: torch.Tensor, group: Group) -> torch.Tensor:

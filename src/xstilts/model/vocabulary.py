@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xstilts.formats.base import Format
 
 #: Share of the rows up to which a smaller table pays: an update costs what its rows cost, and cutting the table and
-#: putting it together costs about one update. Measured by `benchmarks/training.py --shares`.
+#: putting it together costs about one update (benchmarks/RESULTS.md has what was measured).
 SHARE = 0.9
 
 

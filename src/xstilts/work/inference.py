@@ -40,7 +40,7 @@ def infer(
     with torch.inference_mode(), machine.autocast(), evaluating(encoder, head):
         for part, group in queue:
             batch = form.corrupt(gather(features[part], group), tokenizer, np.random.default_rng(0)).to(machine.device)
-            hidden = encoder(batch.tokens, batch.starts, layers, batch.lengths)
+            hidden = encoder(batch.tokens, batch.starts, layers, batch.lengths, form.reads_firsts)
             _put(results[part], form.outputs(head, hidden, batch), form, features[part], group)
             done += len(batch.tokens)
             progress(done, total)

@@ -77,7 +77,7 @@ def run(attempt: Attempt) -> None:
             batch = entry.form.corrupt(gather(entry.features, cut), tokenizer, mixture.noise(state.step))
             batch = batch.to(machine.device)
             with machine.autocast():
-                hidden = encoder(batch.tokens, batch.starts, lengths=batch.lengths)
+                hidden = encoder(batch.tokens, batch.starts, lengths=batch.lengths, firsts=entry.form.reads_firsts)
                 part, count = entry.form.loss(heads[entry.name], hidden, batch)
             part.backward()
             loss, terms = loss + part.detach(), terms + count
