@@ -79,7 +79,7 @@ def _partitions(needed: dict[str, Stage], cost: dict[str, Cost], ask: Callable[[
         asked = ask(stage)
         rows[asked.partition].append((stage, asked))
     table = Table("partition", box=None, pad_edge=False)
-    for name in ("to run", "GPU-hours", "not measured", "peak memory", "asked for"):
+    for name in ("to run", "GPU-hours", "not measured", "peak memory", "node memory asked"):
         table.add_column(name, justify="right")
     for partition, stages in sorted(rows.items()):
         seconds = [(cost[stage.id].seconds, asked.gpus) for stage, asked in stages]
