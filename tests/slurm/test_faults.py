@@ -68,8 +68,9 @@ def test_nodes_die_and_time_runs_out(lab: Lab) -> None:
 
     A minute is the shortest limit there is, and Slurm's signal comes up to a minute early.
     """
-    long = ["recipe.pretrain.steps=2000", "numerics.save_every=1"]
-    dying, cut_off = train(lab, *LONG), train(lab, *long, "seed=1")
+    long = ["recipe.pretrain.steps=4000", "numerics.save_every=1"]  # longer than it takes Slurm to miss a node
+    dying = train(lab, "recipe.pretrain.steps=2000", long[1])
+    cut_off = train(lab, *long, "seed=1")
     timed = train(lab, *long, "seed=2", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20")
     lab.until(lambda: saved([dying]) and saved([cut_off]), what="saved states")
     lost = [lab.node(lab.job(stage)) for stage in (dying, cut_off)]
@@ -84,7 +85,7 @@ def test_nodes_die_and_time_runs_out(lab: Lab) -> None:
             lab.cluster.node(node)
     lab.until(lambda: lab.attempts()[timed.name] > 1, what="a second attempt")
     lab.cluster.run("scontrol", "update", f"JobId={lab.job(timed)}", "TimeLimit=30")  # once is enough
-    lab.drained(600)
+    lab.drained(1200)
     assert lab.done()
     resumed(dying)
     resumed(timed)
