@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -67,7 +67,7 @@ def main() -> None:
     for seeds, name in stores:
         cells = measured[0][seeds, name][0]
         times = [run[seeds, name][1] for run in measured]
-        numbers = [f"{n:.2f}" for n in (statistics.median(times), min(times), max(times), SEEDS[seeds])]
+        numbers = [f"{n:.2f}" for n in (np.median(times), min(times), max(times), SEEDS[seeds])]
         table.add_row(f"{cells:,}", name, *numbers)
     Console(width=100).print(table)
 
