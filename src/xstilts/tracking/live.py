@@ -66,6 +66,7 @@ class Live:
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
+            self.say(f"W&B: the last rows were not taken within {PATIENCE:.0f} s; do=publish makes it good later")
             self.process.kill()
             self.process.wait()
         self.process = None
