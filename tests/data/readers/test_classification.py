@@ -68,10 +68,12 @@ def test_xnli_is_parallel(part: Part) -> None:
 
 def test_xnli_quotes_are_text_and_short_rows_are_named(file: File) -> None:
     head = "language\tgold_label\tsentence1\tsentence2\n"
-    path = file("xnli.tsv", head + 'sw\tneutral\t"Habari\tndiyo"\n' + "en\tneutral\tHello\n")
-    assert [r.values["text_a"] for r in read("xnli", [path], "sw")] == ['"Habari']
-    with pytest.raises(DataError, match=r"xnli\.tsv:3: has 3 columns, where the header has 4"):
-        list(read("xnli", [path], "en"))
+    whole = head + 'sw\tneutral\t"Habari\tndiyo"\n'
+    assert [r.values["text_a"] for r in read("xnli", [file("xnli.tsv", whole)], "sw")] == ['"Habari']
+    path = file("xnli.tsv", whole + "en\tneutral\tHello\n")
+    for language in ("sw", "en"):
+        with pytest.raises(DataError, match=r"xnli\.tsv:3: has 3 columns, where the header has 4"):
+            list(read("xnli", [path], language))
     with pytest.raises(DataError, match=r"other\.tsv:1: has no field 'gold_label'"):
         list(read("xnli", [file("other.tsv", "language\tsentence1\tsentence2\n")], "en"))
 

@@ -31,6 +31,8 @@ def lines(path: Path, member: str = "*") -> Iterator[tuple[int, str]]:
                 yield number, text.removesuffix("\n").removesuffix("\r")
     except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
         raise DataError(path, f"is not a whole archive ({error})", number + 1) from None
+    if number == 0 and path.stat().st_size == 0:  # an archive of nothing is whole: shards of the hub may be
+        raise DataError(path, "is empty")
 
 
 @contextmanager

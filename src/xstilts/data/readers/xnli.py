@@ -18,7 +18,8 @@ def read(paths: Sequence[Path], language: str) -> Iterator[Row]:
                 header = line.split("\t")
                 for name in ("language", "gold_label", "sentence1", "sentence2"):
                     field(path, number, dict.fromkeys(header), name)
-            elif line.startswith(f"{language}\t"):
-                record = columns(path, number, line, header)
+                continue
+            record = columns(path, number, line, header)  # of every language: a torn line has lost its own
+            if record["language"] == language:
                 values = {"text_a": record["sentence1"], "text_b": record["sentence2"], "label": record["gold_label"]}
                 yield Row(path, number, values)
