@@ -18,7 +18,7 @@ from zlib import crc32
 from xstilts.results.question.changes import changes, means, primary_set
 from xstilts.results.question.contrast import effects
 from xstilts.results.question.crossed import Estimate
-from xstilts.results.question.verdict import judge
+from xstilts.results.question.verdict import judged
 from xstilts.results.simulate.grid import Grid
 from xstilts.results.simulate.scores import simulated
 from xstilts.results.simulate.truth import TRUTHS, Truth
@@ -37,9 +37,10 @@ def once(truth: Truth, seed: int, grid: Grid) -> tuple[str, dict[str, Estimate]]
     """The verdict of one sweep, and its estimates."""
     rows = primary_set(means(changes(simulated(truth, seed, grid))))
     small, large = grid.models[0], grid.models[-1]
-    harm, shift = effects(rows, {small: 1.0}), effects(rows, {large: 1.0, small: -1.0})
+    harm, after = effects(rows, {small: 1.0}), effects(rows, {large: 1.0})
+    shift = effects(rows, {large: 1.0, small: -1.0})
     found = {"harm": harm.low, "harm, gap": harm.gap, "shift": shift.low, "shift, gap": shift.gap}
-    return judge(harm.low, shift.low).verdict.value, found
+    return judged(harm, after, shift).verdict.value, found
 
 
 def true(truth: Truth) -> dict[str, float]:

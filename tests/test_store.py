@@ -382,3 +382,19 @@ def test_looking_for_room_leaves_nothing_behind(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.check_writable()
     assert sorted(p.name for p in store.root.rglob("*")) == ["stages", "sweeps"]
+
+
+def test_what_is_published_stays_published_when_an_old_state_cannot_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of another user's attempt."""
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    folder = Folder(tmp_path / "stage")
+    (folder.root / "attempts").mkdir(parents=True)
+    attempt = begin(folder)
+    monkeypatch.setattr(files, "remove", refused)
+    publish(folder, attempt)
+    assert folder.published == attempt

@@ -37,7 +37,6 @@ def process(pid: int | None = None) -> dict[str, Any]:
     return {
         "launcher": "workstation",
         "host": socket.gethostname(),
-        "boot": int(psutil.boot_time()),
         "pid": found.pid,
         "started": round(found.create_time(), 1),
         "user": user(),

@@ -17,6 +17,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,8 @@ def publish(folder: Folder, attempt: Path, replace: bool = False) -> None:
     elif not files.create_bytes(folder.marker, data):
         raise Fenced(f"{folder.root.name} was published by another attempt than {attempt.name}")
     for one in folder.attempts():
-        forget_resume(one)
+        with suppress(OSError):  # another user's, or a file system's whim: it is published all the same
+            forget_resume(one)
 
 
 def forget_resume(attempt: Path) -> None:

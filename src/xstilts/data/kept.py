@@ -3,7 +3,7 @@
     LIB/features/<digest>/tokens.npy starts.npy units.npy item.npy field-<name>.npy about.json
 
 The digest is of everything that decides them: the content of the parts, the task, the tokenizer, the limits, and the
-code and libraries that cut texts. So nothing has to be invalidated, and the folder may be deleted at any time. A
+code and libraries that cut texts. So nothing has to be invalidated, and the folder may be deleted while nothing runs. A
 folder appears whole or not at all; two stages that need the same at once both make it, and the first to end wins.
 """
 

@@ -37,11 +37,10 @@ class Live:
             assert self.process is not None
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps({"attempt": str(attempt), "pid": os.getpid()}) + "\n")
-        except OSError as error:  # no memory for a process, or it is dead: no reason to stop a training
-            self.say(f"W&B: its process cannot be reached ({error.strerror}); do=publish makes it good later")
+        except (OSError, ValueError) as error:  # no memory for a process, or it is gone: no reason to stop a training
+            self.say(f"W&B: its process cannot be reached ({error}); do=publish makes it good later")
 
     def _start(self, settings: str) -> None:
-        self.settings = settings
         self.process = subprocess.Popen(
             [sys.executable, "-m", "xstilts.tracking.follow", settings],
             stdin=subprocess.PIPE,
@@ -51,6 +50,7 @@ class Live:
             bufsize=1,
             start_new_session=True,  # what stops the training does not stop it
         )
+        self.settings = settings
         threading.Thread(target=self._listen, args=[self.process], daemon=True).start()
 
     def _listen(self, process: subprocess.Popen[str]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -76,8 +77,9 @@ class Attempt:
         self.report({"event": "progress", **event})
         path = self.folder / "progress.json"
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({**event, "at": time.time()}))  # worth no fsync: it is only looked at
-        os.replace(temporary, path)
+        with suppress(OSError):  # it is only looked at: worth no fsync, and no failed training
+            temporary.write_text(json.dumps({**event, "at": time.time()}))
+            os.replace(temporary, path)
 
     def note(self, **facts: Any) -> None:
         """Facts for the record: tokens, seconds, peak memory, collapsed ..."""
@@ -117,7 +119,8 @@ class Beat:
 
     def _run(self) -> None:
         while not self.over.wait(BEAT):
-            self.path.touch()
+            with suppress(OSError):  # the next one may get through
+                self.path.touch()
 
     def __enter__(self) -> Beat:
         self.thread.start()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from xstilts.results.question.changes import changes, means, primary_set
+from xstilts.results.question.numerics import numerics
 from xstilts.results.question.ratio import examples, ratio
 from xstilts.results.question.robustness import Check, checks, common, leave_out, table
 from xstilts.results.simulate.grid import Grid
 from xstilts.results.simulate.scores import simulated
 from xstilts.results.simulate.truth import TRUTHS, Spread
+from xstilts.store import Store, publish
 
 GRID = Grid(
     inters=("none", "mnli", "qqp", "squad", "ccg"), targets=("xnli", "xcopa", "udpos", "panx", "tatoeba"), seeds=2
@@ -115,3 +121,16 @@ def test_the_ratio_of_parameters_to_examples_is_a_slope() -> None:
     assert ratio(steeper).value - ratio(rows).value == pytest.approx(2.0, abs=1e-6)
     low, high = ratio(rows).interval(0.999)
     assert low < 0 < high
+
+
+def test_how_many_embeddings_a_training_trains_is_of_its_data_and_not_of_its_machine(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number, name in enumerate(("train-a", "train-b", "evaluate-a", "evaluate-b")):
+        attempt = tmp_path / "stages" / name / "attempts/1"
+        attempt.mkdir(parents=True)
+        machine = {"device": "cpu", "embeddings": 100 + number}
+        (attempt / "record.json").write_text(json.dumps({"status": "done", "notes": {"machine": machine}}))
+        publish(store.folder(name), attempt)
+    cells = [{"stages": ["train-a", "evaluate-a"]}, {"stages": ["train-b", "evaluate-b"]}]
+    found = numerics(store, [SimpleNamespace(cells=cells)])  # type: ignore[list-item]
+    assert found.to_dict() == {"evaluate-a": "device=cpu", "evaluate-b": "device=cpu"}

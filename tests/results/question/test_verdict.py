@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from xstilts.results.question.contrast import Effects
 from xstilts.results.question.crossed import NOTHING, Estimate
 from xstilts.results.question.multiplicity import holm
-from xstilts.results.question.verdict import Verdict, equivalent, judge
+from xstilts.results.question.verdict import Verdict, equivalent, judge, judged
 
 
 def about(value: float, se: float = 0.3) -> Estimate:
@@ -32,6 +33,30 @@ def about(value: float, se: float = 0.3) -> Estimate:
 )
 def test_judgement(harm: Estimate, shift: Estimate, verdict: Verdict) -> None:
     assert judge(harm, shift).verdict is verdict
+
+
+@pytest.mark.parametrize("harm", [about(0), about(0.7), about(-1, 1)])
+def test_a_harm_that_only_the_larger_model_does_is_no_absence_of_harm(harm: Estimate) -> None:
+    assert judge(harm, about(-6), about(-6)).verdict is Verdict.WORSENS
+    assert judge(harm, about(-6), about(-0.1)).verdict is not Verdict.WORSENS, "whether there is any is open"
+    assert judge(harm, about(-0.5, 0.1), about(-6)).verdict is not Verdict.WORSENS, "less than what matters"
+
+
+@pytest.mark.parametrize(
+    ("inters", "targets", "lacking"), [(1, 7, "intermediate tasks"), (10, 1, "targets"), (2, 2, "")]
+)
+def test_one_task_or_one_target_in_common_does_not_say_how_others_would_differ(
+    inters: int, targets: int, lacking: str
+) -> None:
+    def effects(estimate: Estimate, inters: int = 10, targets: int = 7) -> Effects:
+        return Effects(
+            estimate, *[NOTHING] * 4, rows=40, inters=inters, targets=targets, languages={"low": 4}, fit=None
+        )
+
+    harm, shift = effects(about(-4)), effects(about(2), inters, targets)
+    found = judged(harm, effects(about(-2)), shift)
+    assert (found.verdict is Verdict.CANNOT_TELL) == bool(lacking)
+    assert lacking in found.reason
 
 
 def test_the_margin_is_what_matters() -> None:

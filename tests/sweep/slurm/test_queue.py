@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,15 @@ def test_endings_with_accounting_and_without(bin_: Path) -> None:
     assert queue.endings(["1", "2", "3_0", "4"]) == {"1": "OUT_OF_MEMORY", "2": "CANCELLED", "3_0": "TIMEOUT"}
     client(bin_, "sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
     assert queue.endings(["1", "2", "3_0"]) == {"1": "FAILED", "3_0": "TIMEOUT"}
+
+
+def test_a_job_that_is_younger_than_the_list_of_jobs_is_not_taken_for_ended(
+    bin_: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "FRESH", 60.0)
+    cluster(bin_)
+    assert queue.jobs(owner.user()) == {}
+    cluster(bin_, jobs="77_0|PENDING|Priority|xstilts\\n")
+    holder = {"launcher": "slurm", "cluster": "toy", "user": owner.user(), "job": "77_0", "since": time.time()}
+    assert owners.alive(holder)
+    assert not owners.alive({**holder, "job": "77_1"})

@@ -14,7 +14,7 @@ from xstilts.results.question.contrast import Effects, Resource, effects
 from xstilts.results.question.crossed import Estimate
 from xstilts.results.question.multiplicity import holm
 from xstilts.results.question.scope import Scope, models
-from xstilts.results.question.verdict import MARGIN, Judgement, judge
+from xstilts.results.question.verdict import MARGIN, Judgement, judged
 
 QUESTION = (
     "Does a larger pretrained model mitigate the harm that English-only intermediate training does to "
@@ -95,7 +95,8 @@ def analysis(averaged: pd.DataFrame, margin: float = MARGIN) -> Analysis:
     each = {name: effects(averaged, {name: 1.0}, resource) for name in names}
     steps = {(a, b): effects(averaged, {b: 1.0, a: -1.0}, resource) for a, b in combinations(names, 2)}
     shift = steps[names[0], names[-1]]
-    return Analysis(names, each, shift, steps, judge(each[names[0]].low, shift.low, margin), Counts.over(averaged))
+    verdict = judged(each[names[0]], each[names[-1]], shift, margin)
+    return Analysis(names, each, shift, steps, verdict, Counts.over(averaged))
 
 
 def lacking(frame: pd.DataFrame, scope: Scope | None = None, baseline: str = NONE) -> list[str]:

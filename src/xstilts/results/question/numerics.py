@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from xstilts.sweep.sweeps import Sweep
 
 
+#: How many embeddings a training trains is recorded with its machine, as a resume must not change it; it is its data's.
+OF_DATA = "embeddings"
+
+
 def numerics(store: Store, sweeps: Iterable[Sweep]) -> pd.Series:
     """By evaluation stage: one text for all machines that its chain of stages ran on; missing where none is known."""
     known: dict[str, str] = {}
@@ -35,4 +39,4 @@ def _machine(store: Store, stage: str) -> str:
     folder = store.folder(stage)
     record: dict[str, Any] | None = folder.record() if folder.marker.exists() else None
     facts = (record or {}).get("notes", {}).get("machine", {})
-    return ", ".join(f"{name}={value}" for name, value in sorted(facts.items()))
+    return ", ".join(f"{name}={value}" for name, value in sorted(facts.items()) if name != OF_DATA)

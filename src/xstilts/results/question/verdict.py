@@ -4,9 +4,11 @@
 better at the largest one. Both in points, and what is smaller than a margin counts as nothing:
 
     no harm to mitigate   harm, if any, is smaller than the margin: one-sided 95 % bound
-    mitigates, worsens    there is harm, and the 95 % interval of the shift lies on one side of 0
+    mitigates             there is harm, and the 95 % interval of the shift lies above 0
+    worsens               it lies below 0, and there is harm at the smallest model, or else at the largest one
     does not              there is harm, and the shift is within the margin both ways: two one-sided tests at 5 %
-    cannot tell           neither; in particular where the interval of the harm contains 0
+    cannot tell           neither; in particular where the interval of the harm contains 0, or where all rests on one
+                          intermediate task or one target: it does not say how others would differ
 
 A shift that is certain and smaller than the margin is `does not`: it changes nothing that matters.
 """
@@ -16,7 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from xstilts.results.question.crossed import Estimate
+from xstilts.results.question.contrast import Effects
+from xstilts.results.question.crossed import NOTHING, Estimate
 
 MARGIN = 1.0  # points
 
@@ -37,10 +40,23 @@ class Judgement:
     reason: str
 
 
-def judge(harm: Estimate, shift: Estimate, margin: float = MARGIN) -> Judgement:
-    """`harm` is negative where there is harm; `shift` positive where the larger model has less of it."""
+def judged(small: Effects, large: Effects, shift: Effects, margin: float = MARGIN) -> Judgement:
+    """Of the effects at the smallest and the largest model, and of what differs between them."""
+    for there, what in ((lambda e: e.inters, "intermediate task"), (lambda e: e.targets, "target")):
+        if min(there(small), there(shift)) < 2:
+            return Judgement(Verdict.CANNOT_TELL, f"the smallest and the largest model do not share two {what}s")
+    return judge(small.low, shift.low, large.low, margin)
+
+
+def judge(harm: Estimate, shift: Estimate, largest: Estimate = NOTHING, margin: float = MARGIN) -> Judgement:
+    """`harm` is negative where there is harm at the smallest model, `largest` where there is some at the largest one.
+
+    `shift` is positive where the larger model has less of it.
+    """
     if not (harm.se > 0 and shift.se > 0):
         return Judgement(Verdict.CANNOT_TELL, "there is not enough to estimate from")
+    if largest.interval()[1] < 0 and shift.interval()[1] < 0 and not equivalent(shift, margin):
+        return Judgement(Verdict.WORSENS, "the harm is larger at the largest model")
     if harm.interval(0.90)[0] > -margin:
         return Judgement(Verdict.NO_HARM, f"a harm of {margin:g} points or more at the smallest model is ruled out")
     if harm.interval()[1] >= 0:

@@ -13,6 +13,7 @@ from xstilts import owner
 from xstilts.errors import UserError
 from xstilts.sweep.slurm import queue
 
+RECENT = 600.0  # seconds for which a claim may be younger than a list of jobs that is a little old
 SILENT = 30.0  # seconds for which a controller that did not answer is not asked again about single jobs
 _silent = 0.0
 
@@ -49,6 +50,8 @@ def look(holder: dict[str, Any]) -> queue.Job | None:
         if queue.cluster() != holder["cluster"]:
             return None
         found = queue.jobs(holder["user"], patient=False).get(holder["job"])
+        if found is None and time.time() - holder.get("since", 0.0) < RECENT:
+            found = queue.jobs(holder["user"], fresh=True, patient=False).get(holder["job"])
         hidden = holder["user"] != owner.user() and "jobs" in queue.config().get("PrivateData", "")
     except UserError:
         _silent = time.monotonic() + SILENT
