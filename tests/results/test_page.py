@@ -14,6 +14,7 @@ import pytest
 from laboratory import Lab
 
 from xstilts.results import page
+from xstilts.results.question.printed import verdicts
 from xstilts.results.table import table
 from xstilts.sweep.sweeps import Sweep
 
@@ -54,7 +55,8 @@ class Structure(HTMLParser):
 
 
 def made(lab: Lab, *sweeps: Sweep) -> tuple[str, Structure]:
-    text = page.write(lab.store, sweeps).read_text(encoding="utf-8")
+    frame = table(lab.store, sweeps)
+    text = page.write(lab.store, sweeps, frame, verdicts(frame)).read_text(encoding="utf-8")
     structure = Structure()
     structure.feed(text)
     assert structure.open == []
@@ -133,7 +135,7 @@ def test_flags_are_said(lab: Lab) -> None:
 
 
 def test_an_empty_store_has_a_page(lab: Lab) -> None:
-    assert "Nothing was asked for yet" in page.page(lab.store, [], table(lab.store, []))
+    assert "Nothing was asked for yet" in page.page(lab.store, [], table(lab.store, []), [])
 
 
 def test_the_report_is_light_and_the_same_from_a_script(lab: Lab, tmp_path: Path) -> None:
@@ -141,8 +143,10 @@ def test_the_report_is_light_and_the_same_from_a_script(lab: Lab, tmp_path: Path
     grid(lab)
     code = (
         "import sys; from pathlib import Path; from xstilts.results import page; from xstilts.store import Store;"
-        "from xstilts.sweep import sweeps; s = Store(Path(sys.argv[1]));"
-        "print(page.write(s, sweeps.all_(s))); assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+        "from xstilts.results.question.printed import verdicts; from xstilts.results.table import table;"
+        "from xstilts.sweep import sweeps; s = Store(Path(sys.argv[1])); f = table(s);"
+        "print(page.write(s, sweeps.all_(s), f, verdicts(f)));"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     environment = {**os.environ, "MPLCONFIGDIR": str(tmp_path)}
     ended = subprocess.run(

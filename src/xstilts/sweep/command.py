@@ -218,7 +218,7 @@ class Command:
         return outcome.code
 
     def report(self) -> int:
-        self._report([self._sweep()] if self.base.sweep else sweeps.all_(self.store))
+        self._report(self._wanted())
         return 0
 
     def export(self) -> int:
@@ -226,7 +226,7 @@ class Command:
         from xstilts.results.export import export
         from xstilts.results.table import table
 
-        wanted = [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
+        wanted = self._wanted()
         place = Path(self.base.export or self.store.root / "export")
         new = export(self.store, wanted, table(self.store, wanted), place)
         self._say(f"{'wrote' if new else 'already there, the same:'} {place}")
@@ -242,8 +242,7 @@ class Command:
         """Runs and tables of the named sweep, or of all."""
         from xstilts.tracking.publish import publish
 
-        wanted = [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
-        return publish(self.store, wanted, self.tracker, self.console)
+        return publish(self.store, self._wanted(), self.tracker, self.console)
 
     def dashboard(self) -> int:
         from xstilts.tracking.dashboard import create
@@ -283,11 +282,15 @@ class Command:
             raise UserError(f"do={self.base['do']} needs sweep=NAME: {known}")
         return sweeps.load(self.store, self.base.sweep or names[0])
 
+    def _wanted(self) -> list[Sweep]:
+        """The named sweep, or all there are."""
+        return [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
+
     def _report(self, wanted: list[Sweep]) -> None:
         from xstilts.results import page
         from xstilts.results.aggregate import selection
         from xstilts.results.question import fill
-        from xstilts.results.question.printed import show_verdict
+        from xstilts.results.question.printed import show_verdicts, verdicts
         from xstilts.results.show import show
         from xstilts.results.table import table, write
 
@@ -295,11 +298,12 @@ class Command:
         write(self.store, everything)
         own = table(self.store, wanted)
         show(own, self.console, selection(self.store, wanted))
-        show_verdict(own, self.console)
+        found = verdicts(own)
+        show_verdicts(found, self.console)
         for line in fill.said(fill.gaps(self.store, wanted)):
             self._say(line)
         self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
-        self._say(f"the report: {page.write(self.store, wanted, own)}")
+        self._say(f"the report: {page.write(self.store, wanted, own, found)}")
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)

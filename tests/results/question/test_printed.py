@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pandas as pd
 from laboratory import Lab, plain
 from rich.console import Console
 
 from xstilts.results.question import fill
-from xstilts.results.question.printed import show_verdict
+from xstilts.results.question.printed import show_verdicts, verdicts
 from xstilts.results.table import table
 
 
 def printed(frame: pd.DataFrame) -> str:
     console = Console(file=StringIO(), width=200)
-    show_verdict(frame, console)
+    show_verdicts(verdicts(frame), console)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -38,6 +38,14 @@ def test_a_table_that_has_what_it_needs_gets_a_verdict(lab: Lab) -> None:
     assert "Premise: at base" in text
     assert "base and large only" in text
     assert "12 of 16 pairs" in text  # two models, two seeds and four languages, less those of a cell
+
+
+def test_a_terminal_without_unicode_gets_it_all(lab: Lab) -> None:
+    asked(lab)
+    lab.sweep()
+    console = Console(file=TextIOWrapper(BytesIO(), encoding="ascii"), width=200)
+    show_verdicts(verdicts(table(lab.store)), console)
+    assert "±" in printed(table(lab.store))
 
 
 def test_what_is_missing_is_one_line(lab: Lab) -> None:

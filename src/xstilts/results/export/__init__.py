@@ -72,8 +72,8 @@ def _fill(root: Path, store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame
     said = []
     for name, rows in frame.groupby("world"):
         _world(root, str(name), rows)
-        for scope, lines in verdicts(rows):
-            said += [f"world={scope.world} recipe={scope.recipe}", *(f"  {line}" for line, _ in lines), ""]
+        for one in verdicts(rows):
+            said += [f"world={one.scope.world} recipe={one.scope.recipe}", *(f"  {line}" for line, _ in one.lines), ""]
     (root / "verdict.txt").write_text("\n".join(said), encoding="utf-8")
     frame.to_csv(root / "results.csv", index=False)
     sources.write(root, store, sweeps)

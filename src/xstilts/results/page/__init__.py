@@ -15,8 +15,9 @@ import pandas as pd
 from xstilts import files
 from xstilts.results.missing import lacking
 from xstilts.results.page.parts import World
+from xstilts.results.question.printed import Said
 from xstilts.results.spent import spent
-from xstilts.results.table import CELL, table, unfinished
+from xstilts.results.table import CELL, unfinished
 
 if TYPE_CHECKING:
     from xstilts.store import Store
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def write(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame | None = None) -> Path:
-    """The page of these sweeps as STORE/report.html, replaced in one step. `frame` is their tidy table."""
+def write(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame, found: Sequence[Said]) -> Path:
+    """The page of these sweeps, their tidy table and what it answers as STORE/report.html, replaced in one step."""
     path = store.root / "report.html"
-    files.write_bytes(path, page(store, sweeps, table(store, sweeps) if frame is None else frame).encode())
+    files.write_bytes(path, page(store, sweeps, frame, found).encode())
     return path
 
 
-def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame) -> str:
+def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame, found: Sequence[Said]) -> str:
     """The HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -44,7 +45,10 @@ def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame) -> str:
         cells=len(frame[CELL].drop_duplicates()),
         unfinished=unfinished(frame) if len(frame) else 0,
         sweeps=sweeps,
-        worlds=[World(str(name), rows) for name, rows in frame.groupby("world")],
+        worlds=[
+            World(str(name), rows, [said for said in found if said.scope.world == name])
+            for name, rows in frame.groupby("world")
+        ],
         cost=_rows(spent(store, sweeps)) if sweeps else [],
         lacking=lacking(store, sweeps),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from xstilts.results import figures, views
 from xstilts.results.aggregate import overall, whole
-from xstilts.results.question.printed import verdicts
+from xstilts.results.question.printed import Said
 from xstilts.results.summary import FLAGS, primary, summary
 from xstilts.results.table import CELL, cut
 from xstilts.scoring.suites import SUITES, TITLES, load
@@ -42,18 +42,13 @@ class Square:
 class World:
     """Of a tidy table of one world."""
 
-    def __init__(self, name: str, frame: pd.DataFrame) -> None:
-        self.name, self.frame = name, frame
+    def __init__(self, name: str, frame: pd.DataFrame, verdicts: Sequence[Said]) -> None:
+        self.name, self.frame, self.verdicts = name, frame, verdicts
         self.summary = summary(frame)
         self.targets = figures.columns(self.summary)
         self.scale = figures.scale(self.summary)
         self.changed = bool((frame["inter"] != "none").any())
         self.flags = [flag for flag in ("synthetic", "partial") if frame[flag].any()]
-
-    @cached_property
-    def verdicts(self) -> list[tuple[Any, list[str]]]:
-        """Scope and sentences, the verdict second; or what the results lack for one, alone."""
-        return [(scope, [line for line, _ in lines]) for scope, lines in verdicts(self.frame)]
 
     # maps -----------------------------------------------------------------------------------------------------------
 

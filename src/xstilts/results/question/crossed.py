@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg
+from scipy.special import stdtr, stdtrit
 
 Array = NDArray[np.floating]
 STEPS, TOLERANCE = 60, 1e-4  # of Fisher scoring, and of the change of variances against the whole one
@@ -37,13 +38,13 @@ class Estimate:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided, by Student's t."""
-        reach = float(stats.t.ppf((1 + level) / 2, self.df)) * self.se if self.df > 0 else nan
+        reach = float(stdtrit(self.df, (1 + level) / 2)) * self.se if self.df > 0 else nan
         return self.value - reach, self.value + reach
 
     @property
     def p(self) -> float:
         """Two-sided, of no effect."""
-        return float(2 * stats.t.sf(abs(self.value / self.se), self.df)) if self.se > 0 else nan
+        return float(2 * stdtr(self.df, -abs(self.value / self.se))) if self.se > 0 else nan
 
 
 #: Where there is nothing to estimate from.

@@ -19,8 +19,7 @@ from xstilts.results.question.evidence import Evidence
 from xstilts.results.question.numerics import numerics
 from xstilts.results.question.robustness import Check, checks, leave_out
 from xstilts.results.question.scope import Scope
-from xstilts.results.question.tell import more, sparse
-from xstilts.results.question.words import sentences, thin
+from xstilts.results.question.words import told
 from xstilts.results.table import table, unfinished
 from xstilts.scoring.suites import load
 from xstilts.store import Store
@@ -75,10 +74,8 @@ class Study:
         if self.lacking:
             lines = [f"The question cannot be asked of these results: {'; '.join(self.lacking)}."]
         else:
-            one = self.answer.primary
-            pairs = primary_set(changes(self.scope.cut(self.frame)))
-            lines = sentences(self.answer, more(pairs, {one.models[-1]: 1.0, one.models[0]: -1.0}, one.shift))
-            lines.append(thin(sparse(self.averaged)))
+            said, fewest = told(self.answer, self.frame)
+            lines = [*said, fewest]
         return [*lines, *self.gaps()]
 
     def gaps(self) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from xstilts.results.question.contrast import KEY, Effects, Weights
 
@@ -36,7 +36,7 @@ def more(pairs: pd.DataFrame, weights: Weights, found: Effects) -> list[More]:
     known roughly.
     """
     variance = found.low.se**2
-    reach = float(stats.t.ppf(0.975, found.low.df)) * found.low.se if found.fit else nan
+    reach = float(stdtrit(found.low.df, 0.975)) * found.low.se if found.fit else nan
     parts = {what: sum(found.shares.get(name, 0.0) for name in names) for what, names in OF.items()}
     counts = {
         "intermediate tasks": found.inters,

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from xstilts.results.question.answer import QUESTION, Analysis, Answer
+from xstilts.results.question.changes import changes, means, primary_set
 from xstilts.results.question.contrast import Effects
 from xstilts.results.question.crossed import Estimate
-from xstilts.results.question.tell import More
+from xstilts.results.question.tell import More, more, sparse
 from xstilts.results.question.verdict import Verdict
 
 HEADLINES = {
@@ -19,6 +20,14 @@ HEADLINES = {
     Verdict.WORSENS: "No: scale worsens it",
     Verdict.CANNOT_TELL: "These results cannot tell",
 }
+
+
+def told(found: Answer, frame: pd.DataFrame) -> tuple[list[str], str]:
+    """`sentences` of an answer to the table it was found in, and `thin`."""
+    one = found.primary
+    pairs = primary_set(changes(found.scope.cut(frame)))
+    tell = more(pairs, {one.models[-1]: 1.0, one.models[0]: -1.0}, one.shift)
+    return sentences(found, tell), thin(sparse(means(pairs)))
 
 
 def points(estimate: Estimate) -> str:
@@ -94,9 +103,9 @@ def _short(one: Analysis) -> str:
 
 
 def _telling(lines: Sequence[More]) -> str:
-    each = "; ".join(f"twice the {m.what} ({m.now} now) +-{m.doubled:.1f}" for m in lines)
+    each = "; ".join(f"twice the {m.what} ({m.now} now) ±{m.doubled:.1f}" for m in lines)
     return (
-        f"What would tell: the shift is known to +-{lines[0].reach:.1f} points; with {each}. "
+        f"What would tell: the shift is known to ±{lines[0].reach:.1f} points; with {each}. "
         "A model between these would not narrow it; one beyond them asks of a longer step."
     )
 
