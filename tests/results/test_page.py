@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -136,6 +137,16 @@ def test_flags_are_said(lab: Lab) -> None:
 
 def test_an_empty_store_has_a_page(lab: Lab) -> None:
     assert "Nothing was asked for yet" in page.page(lab.store, [], table(lab.store, []), [])
+
+
+def test_a_page_knows_what_it_was_made_of(lab: Lab) -> None:
+    sweep = grid(lab)
+    frame = table(lab.store, [sweep])
+    assert page.drawn(lab.store, [sweep], frame) is None
+    path = page.write(lab.store, [sweep], frame, verdicts(frame))
+    assert page.drawn(lab.store, [sweep], table(lab.store, [sweep])) == path
+    assert page.drawn(lab.store, [replace(sweep, name="other")], frame) is None
+    assert page.drawn(lab.store, [sweep], frame.assign(value=frame["value"] + 1)) is None
 
 
 def test_the_report_is_light_and_the_same_from_a_script(lab: Lab, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ class Command:
             outcome = self.launcher.execute(plan, sweep) if own else foreign.execute(plan, sweep, self.launcher)
         if not (outcome.stopped or outcome.queued):
             retention.evict(plan)
-            self._report([sweep])
+            self._report([sweep], again=bool(needed))
         outcome.show(screen.console(stderr=True))
         return outcome.code
 
@@ -286,7 +286,8 @@ class Command:
         """The named sweep, or all there are."""
         return [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
 
-    def _report(self, wanted: list[Sweep]) -> None:
+    def _report(self, wanted: list[Sweep], again: bool = True) -> None:
+        """Tables, verdict and page; without `again`, a page that is still true is not drawn again."""
         from xstilts.results import page
         from xstilts.results.aggregate import selection
         from xstilts.results.question import fill
@@ -303,7 +304,8 @@ class Command:
         for line in fill.said(fill.gaps(self.store, wanted)):
             self._say(line)
         self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
-        self._say(f"the report: {page.write(self.store, wanted, own, found)}")
+        known = None if again else page.drawn(self.store, wanted, own)
+        self._say(f"the report: {known or page.write(self.store, wanted, own, found)}")
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
