@@ -119,6 +119,24 @@ def test_a_wave_leaves_what_an_earlier_one_could_not_finish(house: House, monkey
     assert set(second.jobs)
 
 
+@pytest.mark.parametrize("step", [5, 45, 65, 85, 105, 125])
+def test_a_wave_that_died_while_submitting_is_submitted_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Its job is requeued and runs the same command; what the dead one had begun was taken back, not tried."""
+    stages = tree(4)
+    house.slurm.limit(4)
+    first = house.submit(stages)
+    ready = [job["stage"] for job in house.slurm.live().values() if job["stage"]]
+    house.finish(stages, *[s for s in stages if s in ready])
+    house.slurm.limit(None)
+    monkeypatch.setenv(journal.WAVE, journal.every(house.store)[0].name)
+    assert killed(lambda: house.submit(stages), step, every_step)
+    house.submit(stages)
+    house.slurm.end("COMPLETED", first.next)
+    house.check(stages)
+
+
 def test_no_room_at_all_is_said(house: House) -> None:
     house.slurm.limit(0)
     with pytest.raises(UserError, match="takes no more jobs"):

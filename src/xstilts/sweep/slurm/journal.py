@@ -52,6 +52,10 @@ class Submission:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(self.path, {key: value for key, value in vars(self).items() if key != "path"})
 
+    def beat(self) -> None:
+        """A sign of life of the driver, for other hosts' `repair`."""
+        os.utime(self.path)
+
     def withdraw(self, store: Store) -> None:
         """Take back what was not released: its jobs, then its claims."""
         queue.cancel(sorted({*self.arrays, *queue.named(self.name)}))

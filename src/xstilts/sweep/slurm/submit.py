@@ -65,7 +65,7 @@ class Driver:
             if not wave.cancelled(entry, self.store):
                 self._claim(entry)
                 self._arrays(Arrays(entry, self.settings, code, self.store, self._numerics()))
-                self._depend()
+                self._depend(entry)
             entry.save("complete")
             entry.release()
         except BaseException:
@@ -89,6 +89,7 @@ class Driver:
                     wanted.append(stage)
             with ThreadPoolExecutor(THREADS) as pool:
                 list(pool.map(lambda stage: self._take(stage, me, tried), wanted))
+            entry.beat()
 
     def _take(self, stage: Stage, me: dict[str, Any], tried: set[str]) -> None:
         """Claim one stage, or say why not."""
@@ -197,7 +198,7 @@ class Driver:
 
     # dependencies ---------------------------------------------------------------------------------------------------
 
-    def _depend(self) -> None:
+    def _depend(self, entry: journal.Submission) -> None:
         """Each element waits for the jobs of the stages it starts from, and carries its stage's id as a name."""
         orders = []
         for name, number in self.found.jobs.items():
@@ -205,8 +206,13 @@ class Driver:
             waits = ":".join(filter(None, parents))
             more = [f"Dependency=afterok:{waits}"] if waits else []
             orders.append(["scontrol", "update", f"JobId={number}", f"JobName={name}", *more])
+
+        def give(order: list[str]) -> None:
+            queue.call(*order)
+            entry.beat()  # thousands of these, and a slow controller, take longer than a driver may be silent
+
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(lambda order: queue.call(*order), orders))
+            list(pool.map(give, orders))
 
     def _parent(self, upstream: str) -> str | None:
         """The job that makes a stage, or None when it is made.

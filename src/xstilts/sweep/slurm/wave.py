@@ -41,8 +41,8 @@ def following(entry: journal.Submission) -> NextWave:
 
 
 def tried(entry: journal.Submission, store: Store) -> set[str]:
-    """Stages that earlier waves have submitted."""
-    return {stage for other in _before(entry, store) for stage in other.jobs}
+    """Stages that earlier waves have submitted; what was taken back before its release never ran."""
+    return {stage for other in _before(entry, store) if other.state != "withdrawn" for stage in other.jobs}
 
 
 def cancelled(entry: journal.Submission, store: Store) -> bool:
