@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +11,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
-from xstilts import files, owner
+from xstilts import files
 from xstilts.config import From, Keep, Numerics, Order, Tracker, Unavailable
 from xstilts.errors import UserError, refusal
 from xstilts.store import Store
@@ -187,25 +184,11 @@ class Command:
         return 0
 
     def cancel(self) -> int:
-        """Ask the processes that work for this sweep to have its stages saved, and to stop."""
-        sweep, here = self._sweep(), socket.gethostname()
-        working = running.working(self.store, sweep.name)
-        told = jobs.cancel(self.store, sweep)
-        for line in told:
+        """Have the stages of this sweep that run saved, and end whoever works for it."""
+        sweep = self._sweep()
+        told = [*jobs.cancel(self.store, sweep), *running.stop(self.store, sweep.name)]
+        for line in told or [f"nothing is running for sweep {sweep.name}"]:
             self._say(line)
-        for who in working:
-            if who["host"] != here:
-                self._say(f"{owner.describe(who)} works for it too: give do=cancel there")
-                continue
-            try:
-                os.kill(who["pid"], signal.SIGTERM)
-            except ProcessLookupError:
-                continue
-            except PermissionError:
-                raise UserError(f"only {who['user']} can stop {owner.describe(who)}") from None
-            self._say(f"asked {owner.describe(who)} to save the running stages of sweep {sweep.name} and stop")
-        if not working and not told:
-            self._say(f"nothing is running for sweep {sweep.name}")
         return 0
 
     def rerun(self) -> int:
@@ -287,25 +270,9 @@ class Command:
         return [self._sweep()] if self.base.sweep else sweeps.all_(self.store)
 
     def _report(self, wanted: list[Sweep], again: bool = True) -> None:
-        """Tables, verdict and page; without `again`, a page that is still true is not drawn again."""
-        from xstilts.results import page
-        from xstilts.results.aggregate import selection
-        from xstilts.results.question import fill
-        from xstilts.results.question.printed import show_verdicts, verdicts
-        from xstilts.results.show import show
-        from xstilts.results.table import table, write
+        from xstilts.results.report import report  # pandas and the mixed model, which a plan does without
 
-        everything = table(self.store)
-        write(self.store, everything)
-        own = table(self.store, wanted)
-        show(own, self.console, selection(self.store, wanted))
-        found = verdicts(own)
-        show_verdicts(found, self.console)
-        for line in fill.said(fill.gaps(self.store, wanted)):
-            self._say(line)
-        self._say(f"{len(everything)} rows in {self.store.root / 'results.parquet'} and .csv")
-        known = None if again else page.drawn(self.store, wanted, own)
-        self._say(f"the report: {known or page.write(self.store, wanted, own, found)}")
+        report(self.store, wanted, self.console, again)
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)

@@ -5,12 +5,16 @@ Claims say who holds a stage; a stage may be held for another sweep, and a sweep
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from xstilts import files, owner
+from xstilts.errors import UserError
 from xstilts.store import Store
 
 
@@ -37,6 +41,26 @@ def working(store: Store, sweep: str) -> list[dict[str, Any]]:
         else:
             path.unlink(missing_ok=True)
     return found
+
+
+def stop(store: Store, sweep: str) -> list[str]:
+    """Ask who works for a sweep on this host to save its running stages and stop; a line each of what was done.
+
+    Raises `UserError` where it is another user's process.
+    """
+    told = []
+    for who in working(store, sweep):
+        if who["host"] != socket.gethostname():
+            told.append(f"{owner.describe(who)} works for it too: give do=cancel there")
+            continue
+        try:
+            os.kill(who["pid"], signal.SIGTERM)
+        except ProcessLookupError:
+            continue
+        except PermissionError:
+            raise UserError(f"only {who['user']} can stop {owner.describe(who)}") from None
+        told.append(f"asked {owner.describe(who)} to save the running stages of sweep {sweep} and stop")
+    return told
 
 
 def _folder(store: Store, sweep: str) -> Path:
