@@ -43,7 +43,7 @@ def test_cells_stages_and_what_is_left(planned: Planned) -> None:
 
 
 def test_no_baseline_is_mentioned_where_none_was_added(planned: Planned) -> None:
-    assert text(planned("inter=none", "target=tatoeba")).splitlines()[0].strip() == "1 cells"
+    assert text(planned("inter=none", "target=tatoeba")).splitlines()[0].strip() == "1 cell"
     assert "same-task" not in text(planned("inter=none", "target=tatoeba"))
 
 

@@ -91,7 +91,7 @@ def test_what_the_other_has_is_its_own(plan: Plan, remote: str) -> None:
     assert claim is not None
     unfinished = begin(far.store.folder(begun))
     said = sync.transfer(str(plan.store.root), remote, weights=True)
-    assert said[0].startswith("1 stages")
+    assert said[0].startswith("1 stage ")
     assert said[1:] == ["1 were there already", f"left 1 that {remote} has begun itself: {begun}"]
     assert files.read_json(attempt / "record.json")["seconds"] == 2.0
     assert list(unfinished.iterdir()) == []

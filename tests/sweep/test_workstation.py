@@ -41,7 +41,7 @@ def cpu() -> float:
 
 def test_what_is_done_is_not_done_again(reference: Path) -> None:
     """The fixture ran a part of the grid first, and then all of it."""
-    assert "1 cells, 2 stages, 2 to run" in (reference / "first.txt").read_text()
+    assert "1 cell, 2 stages, 2 to run" in (reference / "first.txt").read_text()
     assert "4 cells, 7 stages, 5 to run" in (reference / "second.txt").read_text()
     assert set(attempts(reference).values()) == {1}
 

@@ -167,7 +167,8 @@ class Command:
             self._say(f"nothing to do: all {len(plan.stages)} stages of sweep {sweep.name} are done")
             outcome = Outcome()
         else:
-            self._say(f"sweep {sweep.name}: {len(plan.cells)} cells, {len(plan.stages)} stages, {len(needed)} to run")
+            cells, stages = describe.many(len(plan.cells), "cell"), describe.many(len(plan.stages), "stage")
+            self._say(f"sweep {sweep.name}: {cells}, {stages}, {len(needed)} to run")
             own = hasattr(self.launcher, "execute")
             outcome = self.launcher.execute(plan, sweep) if own else foreign.execute(plan, sweep, self.launcher)
         if not (outcome.stopped or outcome.queued):

@@ -27,9 +27,9 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
     needed = plan.needed()
     added = f" ({plan.baseline_added} added as the inter=none baseline; baseline=false leaves them out)"
     say = partial(console.print, markup=False, highlight=False)
-    say(f"{len(plan.cells)} cells{added if plan.baseline_added else ''}", style="bold")
+    say(f"{many(len(plan.cells), 'cell')}{added if plan.baseline_added else ''}", style="bold")
     uses = sum(map(len, plan.chains))
-    say(f"{len(plan.stages)} unique stages for {uses} uses; {len(needed)} to run", style="bold")
+    say(f"{many(len(plan.stages), 'unique stage')} for {many(uses, 'use')}; {len(needed)} to run", style="bold")
     if plan.beyond:
         say(f"the budget is not enough for {plan.beyond} more cells")
     console.print(_stages(plan, needed, cost))
@@ -53,6 +53,11 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
         say(f"longest path: {plan.stages[path[-1]].label} ({len(path)} stages, {flop})")
     for line in _provisional(plan):
         say(line, style="yellow")
+
+
+def many(count: int, what: str) -> str:
+    """1 cell, 2 cells."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost]) -> Table:
@@ -129,7 +134,7 @@ def _provisional(plan: Plan) -> Iterator[str]:
 def unavailable(plan: Plan) -> list[str]:
     """What data is nowhere, a line a reason."""
     said = "left out" if plan.skipped else "need it; unavailable=skip leaves them out"
-    return [f"{reason} ({count} cells {said})" for reason, count in plan.unavailable.items()]
+    return [f"{reason} ({many(count, 'cell')} {said})" for reason, count in plan.unavailable.items()]
 
 
 def listed(tasks: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xstilts.errors import UserError
+from xstilts.sweep.describe import many
 
 #: What is read of a store's stages to know how far each is.
 _LOOK = ("/stages/", "/stages/*/", "/stages/*/done.json", "/stages/*/claims/", "/stages/*/claims/*.json")
@@ -43,7 +44,8 @@ def transfer(source: str, target: str, weights: bool) -> list[str]:
     _rsync(source, target, [f"stages/{stage}" for stage in sent], (*without, *_NEVER, "/stages/*/done.json"))
     _rsync(source, target, [f"stages/{stage}/done.json" for stage in sent])
     _rsync(source, target, ["sweeps"], _NEVER, "--ignore-existing")
-    told = [f"{len(sent)} stages from {source} to {target}{'' if weights else ', without weights (weights=true)'}"]
+    bare = "" if weights else ", without weights (weights=true)"
+    told = [f"{many(len(sent), 'stage')} from {source} to {target}{bare}"]
     told.append(f"{len(here.done & there.done)} were there already")
     if left:
         told.append(f"left {len(left)} that {target} has begun itself: {', '.join(left[:3])}")
