@@ -11,6 +11,7 @@ from xstilts.data.rows import Row
 from xstilts.errors import DataError
 
 _LEAF = re.compile(r"<L (\S+) \S+ \S+ (\S+) \S+>")
+_NODE = re.compile(r"<T [^>]*>")
 
 
 def read(paths: Sequence[Path], language: str, known: Sequence[str], rest: str) -> Iterator[Row]:
@@ -22,6 +23,9 @@ def read(paths: Sequence[Path], language: str, known: Sequence[str], rest: str) 
                 leaves = _LEAF.findall(line)
                 if len(leaves) != line.count("<L "):
                     raise DataError(path, "has a leaf that is not `<L CATEGORY POS POS word CATEGORY>`", number)
+                brackets = _NODE.sub("", _LEAF.sub("", line))  # those of words and categories are gone
+                if brackets.count("(") != brackets.count(")"):
+                    raise DataError(path, "is a derivation that was cut off: its brackets do not close", number)
                 tags = [category if category in categories else rest for category, _ in leaves]
                 yield Row(path, number, {"tokens": [word for _, word in leaves], "tags": tags})
             elif not line.startswith("ID="):

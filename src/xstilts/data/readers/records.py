@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xstilts.data.readers import lareqa, squad
 from xstilts.data.readers import multiple_choice as multiple
 from xstilts.data.readers.lines import json_lines
 from xstilts.data.rows import Row
 from xstilts.errors import DataError, UserError, choices
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Record = dict[str, Any]
 #: A record in the columns of its format, several of them, or none.
@@ -45,11 +48,25 @@ def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
     number = 0
     try:
         for batch in pq.ParquetFile(path).iter_batches():
-            for record in batch.to_pylist():
+            for record in _plain(path, batch, number):
                 number += 1
                 yield number, record
     except (pa.ArrowException, OSError) as error:
         raise DataError(path, f"cannot be read as Parquet ({str(error).splitlines()[0]})", number + 1) from None
+
+
+def _plain(path: Path, batch: pa.RecordBatch, before: int) -> list[Record]:
+    """The records of a batch that has so many before it."""
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:
+        for number in range(len(batch)):
+            try:
+                batch.slice(number, 1).to_pylist()
+            except UnicodeDecodeError as error:
+                reason = f"has a text that is not UTF-8 (byte {error.start + 1} of it)"
+                raise DataError(path, reason, before + number + 1) from None
+        raise
 
 
 def _pair(
