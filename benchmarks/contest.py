@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -30,21 +31,42 @@ class Measured:
     cpu: float  # seconds, of this process
     wall: float
 
+    def rate(self, by: Literal["cpu", "wall"]) -> float:
+        return self.work / getattr(self, by)
+
 
 class Clock:
     """Seconds since it was made, of the process and of the wall."""
 
     def __init__(self) -> None:
+        _wait()
         self.cpu, self.wall = time.process_time(), time.perf_counter()
 
     def read(self, work: float) -> Measured:
+        _wait()
         return Measured(work, time.process_time() - self.cpu, time.perf_counter() - self.wall)
 
 
+def _wait() -> None:
+    """What a GPU was given is done."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def contest(
-    title: str, unit: str, contestants: Mapping[str, Callable[[int], Measured]], rounds: int, against: list[str]
-) -> None:
-    """Run and print. A contestant is called with the number of the round; ratios are to each of `against`."""
+    title: str,
+    unit: str,
+    contestants: Mapping[str, Callable[[int], Measured]],
+    rounds: int,
+    against: list[str],
+    by: Literal["cpu", "wall"] = "cpu",
+) -> dict[str, list[Measured]]:
+    """Run, print and give what was measured. A contestant is called with the number of the round.
+
+    Ratios are to each of `against`, by CPU seconds, or by the wall's where a GPU does the work.
+    """
     found: dict[str, list[Measured]] = {name: [] for name in contestants}
     order = random.Random(0)
     for number in range(rounds):
@@ -54,14 +76,14 @@ def contest(
     table = Table("", f"{unit} a CPU second", "a wall second", *(f"x {name}" for name in against), title=title)
     for name, runs in found.items():
         ratios = [
-            spread([(a.work / a.cpu) / (b.work / b.cpu) for a, b in zip(runs, found[other], strict=True)])
-            for other in against
+            spread([a.rate(by) / b.rate(by) for a, b in zip(runs, found[other], strict=True)]) for other in against
         ]
         table.add_row(
-            name, spread([r.work / r.cpu for r in runs], 0), spread([r.work / r.wall for r in runs], 0), *ratios
+            name, spread([r.rate("cpu") for r in runs], 0), spread([r.rate("wall") for r in runs], 0), *ratios
         )
     Console(width=150).print(table)
     print(f"median [least, most] of {rounds} rounds; {machine()}")
+    return found
 
 
 def spread(values: list[float], digits: int = 2) -> str:
@@ -86,6 +108,10 @@ def machine() -> str:
 
 
 def _processor() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
     try:
         with Path("/proc/cpuinfo").open() as file:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))

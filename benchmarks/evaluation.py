@@ -25,7 +25,7 @@ import torch
 import transformers
 from contest import Clock, Measured, contest
 from sentence_transformers import SentenceTransformer
-from synthetic import BASE, RETRIEVAL, SMALL, library, tokenizer
+from synthetic import BASE, RETRIEVAL, SMALL, Shape, library, tokenizer
 
 from xstilts import formats
 from xstilts.data.library import Library
@@ -48,8 +48,11 @@ def words(made: Library) -> int:
     return sum(len(text.split()) + 2 for text in texts(made))
 
 
-def theirs(made: Library, folder: Path) -> Contestant:
-    model = SentenceTransformer(str(folder), device="cpu")  # with mean pooling, as of any plain encoder
+def theirs(made: Library, folder: Path, device: str = "cpu", precision: str = "fp32") -> Contestant:
+    options = {"torch_dtype": torch.bfloat16} if precision == "bf16" else {}
+    model = SentenceTransformer(
+        str(folder), device=device, model_kwargs=options
+    )  # with mean pooling, as of any plain encoder
     model.max_seq_length = MAX_LENGTH
 
     def run(number: int) -> Measured:
@@ -60,8 +63,9 @@ def theirs(made: Library, folder: Path) -> Contestant:
     return run
 
 
-def unsorted(made: Library, folder: Path) -> Contestant:
-    model = transformers.AutoModel.from_pretrained(folder, add_pooling_layer=False).eval()
+def unsorted(made: Library, folder: Path, device: str = "cpu") -> Contestant:
+    """In fp32 everywhere, as those scripts are by default."""
+    model = transformers.AutoModel.from_pretrained(folder, add_pooling_layer=False).eval().to(device)
     words_of = tokenizer()
 
     def run(number: int) -> Measured:
@@ -69,20 +73,23 @@ def unsorted(made: Library, folder: Path) -> Contestant:
         sentences = texts(made)
         with torch.inference_mode():
             for first in range(0, len(sentences), 100):
-                batch = words_of(sentences[first : first + 100], padding=True, return_tensors="pt")
+                batch = words_of(sentences[first : first + 100], padding=True, return_tensors="pt").to(device)
                 states = model(batch["input_ids"], batch["attention_mask"], output_hidden_states=True).hidden_states
                 mask = batch["attention_mask"][..., None]
-                np.stack([((layer * mask).sum(1) / mask.sum(1)).numpy() for layer in states])
+                np.stack([((layer * mask).sum(1) / mask.sum(1)).cpu().numpy() for layer in states])
         return clock.read(words(made))
 
     return run
 
 
-def ours(made: Library, folder: Path, config: dict, layers: int | None) -> Contestant:
-    encoder = Encoder("xlm-roberta", config, empty=True)
+def ours(
+    made: Library, folder: Path, shape: Shape, layers: int | None, device: str = "cpu", precision: str = "fp32"
+) -> Contestant:
+    encoder = Encoder(shape.architecture, shape.config, empty=True)
     encoder.load(folder / "model.safetensors")
-    numerics = {"device": "cpu", "threads": 1, "micro_tokens": None}
-    machine, words_of, form = Machine.of(numerics, "fp32"), tokenizer(), formats.get("nearest")
+    numerics = {"device": device, "threads": 1 if device == "cpu" else None, "micro_tokens": None}
+    machine, words_of, form = Machine.of(numerics, precision), tokenizer(), formats.get("nearest")
+    encoder.to(machine.device)
 
     def run(number: int) -> Measured:
         clock = Clock()
@@ -105,10 +112,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         made = library(Path(name) / "library", "retrieval", options.items, 8 * options.items, ("en/test",))
         folder = Path(name) / "model"
-        config = transformers.XLMRobertaConfig(**shape)
+        config = transformers.XLMRobertaConfig(**shape.config)
         transformers.XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
         tokenizer().save_pretrained(folder)
-        depth = round(shape["num_hidden_layers"] * 7 / 12)
+        depth = round(shape.layers * 7 / 12)
         contestants = {
             "sentence-transformers": theirs(made, folder),
             "XTREME-like": unsorted(made, folder),

@@ -8,6 +8,7 @@ every one of those occurs.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +30,50 @@ RETRIEVAL = Task("retrieval", "nearest", metric="accuracy")
 TASKS = {task.name: task for task in (NLI, POS, RETRIEVAL)}
 #: Mean of the logarithm of a length with special tokens, its spread, least and most.
 LENGTHS = {"nli": (35.5, 0.5, 8, 128), "pos": (24.0, 0.55, 4, 128), "retrieval": (14.0, 0.45, 5, 128)}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A stock model without weights."""
+
+    architecture: str  # of transformers
+    config: dict[str, Any]
+
+    @property
+    def layers(self) -> int:
+        return int(self.config["num_hidden_layers"])
+
+    @property
+    def blocks(self) -> int:
+        """Parameters that every token is multiplied with: 4 d d of attention and 2 d f of the rest, a block."""
+        d, f = self.config["hidden_size"], self.config["intermediate_size"]
+        return self.layers * (4 * d * d + 2 * d * f)
+
+
+def _shape(width: int, layers: int, heads: int, architecture: str = "xlm-roberta") -> Shape:
+    config = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 4 * width,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+        "pad_token_id": 1,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        "layer_norm_eps": 1e-5,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+    }
+    return Shape(architecture, config)
+
+
 #: A model between the toy ones and base: 10.6 million parameters in blocks, 96 million in embeddings.
-SMALL = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 384,
-    "num_hidden_layers": 6,
-    "num_attention_heads": 6,
-    "intermediate_size": 1536,
-    "max_position_embeddings": 514,
-    "type_vocab_size": 1,
-    "pad_token_id": 1,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-    "layer_norm_eps": 1e-5,
-    "hidden_dropout_prob": 0.1,
-    "attention_probs_dropout_prob": 0.1,
-}
-BASE = {**SMALL, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+SMALL = _shape(384, 6, 6)
+BASE, LARGE, XL = _shape(768, 12, 12), _shape(1024, 24, 16), _shape(2560, 36, 32, "xlm-roberta-xl")
+#: To see that a benchmark runs.
+TRIED = {"tiny": _shape(32, 2, 2), "tiny XL": _shape(32, 2, 2, "xlm-roberta-xl")}
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -9,7 +9,7 @@ size, learning rate schedule, clipping and AdamW (fused, which is the Trainer's 
 - xstilts: the stage process's own loop (`xstilts.work.train`), on random batches; `(whole table)` is the same with
   numerics.embeddings=whole.
 
-The Trainer gets features that are tokenized already. A round is STEPS measured steps after one that is not, of batches
+The Trainer gets features that are tokenized already. A round is four measured steps after one that is not, of batches
 that are drawn anew every round: random ones for all but `grouped`, which gets its batches from everywhere in a
 mega-batch of its sampler. Install with `pip install -e .[bench]`.
 """
@@ -20,7 +20,9 @@ import argparse
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ import numpy as np
 import torch
 import transformers
 from contest import Clock, Measured, contest
-from synthetic import BASE, SMALL, TASKS, VOCABULARY, library
+from synthetic import BASE, SMALL, TASKS, VOCABULARY, Shape, library
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
@@ -46,8 +48,7 @@ from xstilts.store import Store, begin
 from xstilts.work import train
 from xstilts.work.attempt import Attempt
 
-STEPS = 4  # measured a round
-BATCH, MAX_LENGTH = 32, 128
+MAX_LENGTH = 128
 RECIPE: dict[str, Any] = {
     "lr": 2e-5,
     "warmup": 0.1,
@@ -56,14 +57,11 @@ RECIPE: dict[str, Any] = {
     "beta2": 0.999,
     "eps": 1e-8,
     "clip": 1.0,
-    "batch_size": BATCH,
     "epochs": None,
-    "steps": STEPS + 1,
     "max_length": MAX_LENGTH,
     "stride": 64,
     "max_query_length": 64,
     "dropout": None,
-    "precision": "fp32",
     "checkpoint": "last",
     "eval_every": 10_000,
     "selection_items": None,
@@ -74,45 +72,81 @@ RECIPE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Way:
+    """How every contestant trains: a step before the clock runs, then `steps` of `batch` items."""
+
+    steps: int = 4
+    batch: int = 32
+    device: str = "cpu"
+    precision: str = "fp32"
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return {**RECIPE, "batch_size": self.batch, "steps": self.steps + 1, "precision": self.precision}
+
+
 class Timed(Attempt):
-    """An attempt whose clock runs from the end of its first step to that of its last."""
+    """An attempt whose clock runs from the end of its first step to that of its last; `first`: seconds before that."""
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         super().progress(done, total, text)
         if done == 1:
             self.clock = Clock()
+            self.first = time.perf_counter() - self.began
         if done == total:
             self.measured = self.clock.read(0)
 
 
-def ours(made: Library, kind: str, shape: dict[str, Any], embeddings: str, place: Path) -> Callable[[int], Measured]:
-    """A whole training stage in a store of its own; loading and saving are not counted, logging is."""
+def attempted(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way, number: int) -> Timed:
+    """A whole training stage in a store of its own, done; loading and saving are not counted, logging is."""
+    task = TASKS[kind]
+    manifest, model = made.manifest(kind), made.model_manifest("bench")
+    assert manifest is not None
+    assert model is not None
+    known = manifest["files"]["en/train"]
+    source = {"task": kind, "part": "en/train", "rows": known["rows"], "sha256": known["sha256"]}
+    entry = {"name": kind, "task": task.identity(), "train": [source], "selection": None, "rate": None}
+    identity = {
+        "architecture": shape.architecture,
+        "config": shape.config,
+        "weights": None,
+        "tokenizer": model["tokenizer"],
+    }
+    threads = 1 if way.device == "cpu" else None
+    numerics = {
+        "device": way.device,
+        "threads": threads,
+        "micro_tokens": None,
+        "save_every": 1e9,
+        "embeddings": embeddings,
+    }
+    spec = {"model": identity, "mixture": [entry], "recipe": way.recipe, "seed": number}
+    stage = Stage("train", spec, {}, {}, {"library": str(made.root), "model": "bench"}, numerics)
+    with tempfile.TemporaryDirectory(dir=place) as store:
+        home = Store(Path(store)).enter(stage)
+        attempt = Timed(stage, begin(home), home, {}, lambda event: None, threading.Event())
+        attempt.began = time.perf_counter()
+        train.run(attempt)
+    return attempt
 
+
+def ours(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way) -> Callable[[int], Measured]:
     def run(number: int) -> Measured:
-        task = TASKS[kind]
-        manifest, model = made.manifest(kind), made.model_manifest("bench")
-        assert manifest is not None
-        assert model is not None
-        known = manifest["files"]["en/train"]
-        source = {"task": kind, "part": "en/train", "rows": known["rows"], "sha256": known["sha256"]}
-        entry = {"name": kind, "task": task.identity(), "train": [source], "selection": None, "rate": None}
-        identity = {"architecture": "xlm-roberta", "config": shape, "weights": None, "tokenizer": model["tokenizer"]}
-        numerics = {"device": "cpu", "threads": 1, "micro_tokens": None, "save_every": 1e9, "embeddings": embeddings}
-        spec = {"model": identity, "mixture": [entry], "recipe": RECIPE, "seed": number}
-        stage = Stage("train", spec, {}, {}, {"library": str(made.root), "model": "bench"}, numerics)
-        with tempfile.TemporaryDirectory(dir=place) as store:
-            home = Store(Path(store)).enter(stage)
-            attempt = Timed(stage, begin(home), home, {}, lambda event: None, threading.Event())
-            train.run(attempt)
-        features = _features(made, kind)
-        mixture = train.Mixture.plan([len(features)], [None], RECIPE, number)
-        tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, STEPS + 1))
-        return Measured(tokens, attempt.measured.cpu, attempt.measured.wall)
+        return measured(made, kind, way, number, attempted(made, kind, shape, embeddings, place, way, number))
 
     return run
 
 
-def theirs(made: Library, kind: str, shape: dict[str, Any], padding: str, place: Path) -> Callable[[int], Measured]:
+def measured(made: Library, kind: str, way: Way, number: int, attempt: Timed) -> Measured:
+    """Useful tokens of its measured steps, and their seconds."""
+    features = _features(made, kind)
+    mixture = train.Mixture.plan([len(features)], [None], way.recipe, number)
+    tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, way.steps + 1))
+    return Measured(tokens, attempt.measured.cpu, attempt.measured.wall)
+
+
+def theirs(made: Library, kind: str, shape: Shape, padding: str, place: Path, way: Way) -> Callable[[int], Measured]:
     """Hugging Face's Trainer with its own collators; logging as often as ours, no saving."""
     tokenizer = tokenizers.load(made.model_folder("bench"))
     features = _features(made, kind)
@@ -123,19 +157,19 @@ def theirs(made: Library, kind: str, shape: dict[str, Any], padding: str, place:
         "pos": ("XLMRobertaForTokenClassification", transformers.DataCollatorForTokenClassification),
     }[kind]
     pad = {"padding": "max_length", "max_length": MAX_LENGTH} if padding == "max length" else {"padding": True}
-    config = transformers.XLMRobertaConfig(**shape, num_labels=len(TASKS[kind].labels))
+    config = transformers.XLMRobertaConfig(**shape.config, num_labels=len(TASKS[kind].labels))
 
     def run(number: int) -> Measured:
         rng = np.random.default_rng(number)
-        order = rng.permutation(len(items))[: (STEPS + 1) * BATCH]
+        order = rng.permutation(len(items))[: (way.steps + 1) * way.batch]
         if padding == "grouped":
-            order = _grouped(sizes, rng)
+            order = _grouped(sizes, rng, way)
         torch.manual_seed(0)
         model = getattr(transformers, architecture)(config)
         arguments = TrainingArguments(
             output_dir=str(place / "trainer"),
-            per_device_train_batch_size=BATCH,
-            max_steps=STEPS + 1,
+            per_device_train_batch_size=way.batch,
+            max_steps=way.steps + 1,
             learning_rate=RECIPE["lr"],
             weight_decay=RECIPE["weight_decay"],
             warmup_steps=1,
@@ -145,8 +179,9 @@ def theirs(made: Library, kind: str, shape: dict[str, Any], padding: str, place:
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
-            use_cpu=True,
-            dataloader_pin_memory=False,
+            use_cpu=way.device == "cpu",
+            bf16=way.precision == "bf16",
+            dataloader_pin_memory=way.device != "cpu",
         )
         watch = _Watch()
         Trainer(
@@ -156,7 +191,7 @@ def theirs(made: Library, kind: str, shape: dict[str, Any], padding: str, place:
             data_collator=collator(tokenizer, **pad),
             callbacks=[watch],
         ).train()
-        return Measured(sum(sizes[i] for i in order[BATCH:]), watch.measured.cpu, watch.measured.wall)
+        return Measured(sum(sizes[i] for i in order[way.batch :]), watch.measured.cpu, watch.measured.wall)
 
     return run
 
@@ -170,16 +205,16 @@ class _Watch(TrainerCallback):
         self.measured = self.clock.read(0)
 
 
-def _grouped(sizes: list[int], rng: np.random.Generator) -> np.ndarray:
-    """A first batch and STEPS others, one from each STEPS-th of a mega-batch, from long to short, in random order."""
+def _grouped(sizes: list[int], rng: np.random.Generator, way: Way) -> np.ndarray:
+    """A first batch and `steps` others, one from each part of a mega-batch, from long to short, in random order."""
     torch.manual_seed(int(rng.integers(2**31)))
-    order = np.array(get_length_grouped_indices(sizes, BATCH))
-    batches = order[: len(order) // BATCH * BATCH].reshape(-1, BATCH)
-    mega = batches[: len(batches) // 50 * 50].reshape(-1, 50, BATCH)
+    order = np.array(get_length_grouped_indices(sizes, way.batch))
+    batches = order[: len(order) // way.batch * way.batch].reshape(-1, way.batch)
+    mega = batches[: len(batches) // 50 * 50].reshape(-1, 50, way.batch)
     chosen = mega[rng.integers(len(mega))]
-    parts = np.split(chosen[: 50 // STEPS * STEPS], STEPS)
+    parts = np.split(chosen[: 50 // way.steps * way.steps], way.steps)
     picked = [part[rng.integers(len(part))] for part in parts]
-    return np.concatenate([picked[0], *(picked[i] for i in rng.permutation(STEPS))])
+    return np.concatenate([picked[0], *(picked[i] for i in rng.permutation(way.steps))])
 
 
 def _features(made: Library, kind: str) -> Features:
@@ -207,14 +242,14 @@ def main() -> None:
     parser.add_argument("--only", help="contestants, comma-separated")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    shape = {"small": SMALL, "base": BASE}[options.model]
+    shape, way = {"small": SMALL, "base": BASE}[options.model], Way()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         made = library(place / "library", options.kind, options.items, options.distinct)
         contestants = {
-            **{how: theirs(made, options.kind, shape, how, place) for how in ("max length", "dynamic", "grouped")},
-            "xstilts (whole table)": ours(made, options.kind, shape, "whole", place),
-            "xstilts": ours(made, options.kind, shape, "auto", place),
+            **{how: theirs(made, options.kind, shape, how, place, way) for how in ("max length", "dynamic", "grouped")},
+            "xstilts (whole table)": ours(made, options.kind, shape, "whole", place, way),
+            "xstilts": ours(made, options.kind, shape, "auto", place, way),
         }
         if options.only:
             contestants = {name: contestants[name] for name in options.only.split(",")}
