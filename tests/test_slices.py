@@ -1,11 +1,13 @@
 """Every task, read from the original files of the real slices, trained on and evaluated, to a full table.
 
 The documented command is `python launch.py experiment=slices world.root=FOLDER world.tokenizer=FOLDER/tokenizer`; here
-it runs in three parts, which together have every intermediate task, target and regime, and not their product.
+it runs in parts, of which three have every intermediate task, target and regime, and not their product; a fourth reads
+a person's own translations.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import distributions
 from xstilts import task as tasks
 from xstilts.data import parts
 from xstilts.data.library import Library
+from xstilts.data.readers import read
 from xstilts.task import CONF, load
 
 pytestmark = pytest.mark.slow
@@ -30,6 +33,8 @@ PARTS = (
     [f"inter={','.join(INTERS)}", "target=mewslix"],
     ["inter=mnli", "target=tatoeba", "regime=english_mlm,translated"],
 )
+#: SQuAD in a language in which a person has it; as docs/regimes.md has the command.
+OWN = ["inter=squad", "target=tatoeba", "regime=translated", "regime.languages=[en,de]"]
 
 
 def launch(*arguments: str) -> str:
@@ -46,7 +51,16 @@ def done(slices: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     root = distributions.make(slices, place / "root")
     where = [f"world.root={root}", f"world.tokenizer={slices / 'tokenizer'}", f"store={place / 'store'}"]
     where.append("numerics.micro_tokens=16384")  # the model is small enough
-    return place / "store", "\n".join(launch(*where, *more) for more in PARTS)
+    own = [*OWN, f"world.translations={translations(slices, place / 'own')}"]
+    return place / "store", "\n".join(launch(*where, *more) for more in (*PARTS, own))
+
+
+def translations(slices: Path, place: Path) -> Path:
+    """A folder as a person would bring it: here the German questions of XQuAD are the translation of SQuAD."""
+    (place / "squad").mkdir(parents=True)
+    rows = (row.values for row in read("squad", [slices / "xquad/xquad.de.json"], "de"))
+    (place / "squad/de.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return place
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +107,19 @@ def test_every_intermediate_task_and_regime_has_its_row(table: pd.DataFrame) -> 
     rows = table[(table["target"] == "tatoeba") & (table["language"] == "sw") & table["value"].notna()]
     assert set(rows[rows["inter"] == "mnli"]["regime"]) == {"english_mlm", "translated"}
     assert rows["stage"].nunique() == len(rows), "each evaluates an encoder of its own"
+
+
+def test_a_persons_own_translations_are_trained_on(done: tuple[Path, str], table: pd.DataFrame) -> None:
+    library = Library(done[0] / "library/files")
+    assert {part: file["rows"] for part, file in library.manifest("squad.de")["files"].items()} == {"de/train": 177}
+    rows = table[(table["target"] == "tatoeba") & (table["language"] == "sw") & (table["inter"] == "squad")]
+    (regime,) = set(rows["regime"]) - {"english"}
+    assert regime.startswith("translated")
+    assert rows["value"].notna().all()
+    specs = [yaml.safe_load(path.read_text())["spec"] for path in done[0].glob("stages/train-*/stage.yaml")]
+    mixtures = [entry["train"] for spec in specs for entry in spec["mixture"]]
+    (trained,) = (one for one in mixtures if any(part["task"] == "squad.de" for part in one))
+    assert [part["part"] for part in trained] == ["en/train", "de/train"]
 
 
 def test_what_is_missing_is_said(done: tuple[Path, str]) -> None:

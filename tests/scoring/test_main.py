@@ -294,6 +294,20 @@ def test_what_is_malformed_is_said_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong"), [(b"{", b" "), (b"(2, ", b"(02,"), (b"}", b" "), (b"<f4", b"0,1"), (b"2, 3", b"2,-3")]
+)
+def test_a_broken_array_is_said_in_one_line(
+    asked: Callable[..., list[str]], capsys: pytest.CaptureFixture[str], right: bytes, wrong: bytes
+) -> None:
+    """Its header is Python, and numpy stops at it as Python's tokenizer, its parser or its own types would."""
+    arguments = asked("map20", (VECTORS, VECTORS), "0\n0\n")
+    path = next(Path(argument) for argument in arguments if argument.endswith(".npy"))
+    path.write_bytes(path.read_bytes().replace(right, wrong, 1))
+    assert main(arguments) == 2
+    assert "is no array of numpy (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("metric", "option", "reason"),
     [
         ("accuracy", ["--na-prob", "x"], "accuracy has no --na-prob"),

@@ -142,8 +142,10 @@ def embeddings(path: Path) -> np.ndarray:
     """A vector a row, float [N, D], left on the disk."""
     try:
         array = np.load(_there(path), mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(path, f"is no array of numpy ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # of a broken header it raises whatever Python's tokenizer and parser do
+        raise DataError(
+            path, f"is no array of numpy ({(str(error) or type(error).__name__).splitlines()[0]})"
+        ) from None
     if not isinstance(array, np.ndarray) or array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
         shape = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "several arrays"
         raise DataError(path, f"is not one vector a row but {shape}")
