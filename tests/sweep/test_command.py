@@ -10,6 +10,7 @@ from launching import FIRST, GRID, attempts, copy, here, results, scores, stage
 from xstilts import files, owner
 from xstilts.stage import Stage
 from xstilts.store import Store
+from xstilts.sweep import sweeps
 
 TRAINED = ("xl > toy_pretrain", "xl > toy_pretrain > mnli", "xl > toy_pretrain > mnli > mnli")
 XNLI = "xl > toy_pretrain > mnli > mnli : xnli"
@@ -30,7 +31,11 @@ def test_deleted_weights_are_made_again_when_somebody_needs_them(store: Path, re
     assert weights(store) == [*TRAINED]
     assert here(store, *GRID, "keep=inter", "sweep=again") == 0
     assert "nothing to do: all 7 stages of sweep again are done" in capsys.readouterr().out
+    assert weights(store) == [*TRAINED], "the sweeps before it were asked to keep all"
+    for name in sweeps.names(Store(store)):
+        assert here(store, "do=retry", f"sweep={name}", "keep=inter") == 0
     assert weights(store) == [*TRAINED[:2]], "those that other trainings start from"
+    capsys.readouterr()
     assert here(store, *GRID, "keep=scores", "sweep=again") == 0
     assert weights(store) == []
     assert here(store, *GRID, "keep=scores", "sweep=again") == 0

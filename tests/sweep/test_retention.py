@@ -11,7 +11,7 @@ from xstilts import files, owner
 from xstilts.store import Folder, Store, begin, publish
 from xstilts.sweep import sweeps
 from xstilts.sweep.plan import Plan
-from xstilts.sweep.retention import clean, evict, evict_recorded, evict_upstream
+from xstilts.sweep.retention import clean, evict, evict_recorded, evict_upstream, holding
 
 LINE = ("inter=mnli", "target=xquad,mlqa", "baseline=false")
 
@@ -91,6 +91,22 @@ def test_cleaning_applies_keep_to_every_recorded_sweep(planned: Planned) -> None
     assert evict_recorded(plan.store, "inter") == 1000
     assert evict_recorded(plan.store, "scores") == 1000
     assert weights(plan) == set()
+
+
+def test_what_a_sweep_keeps_outlasts_the_commands_after_it(planned: Planned) -> None:
+    mine = finished(planned(*LINE, "keep=all"), "mine")
+    other = finished(planned("inter=mnli,squad", "target=xquad,mlqa", "baseline=false", "keep=scores"), "other")
+    assert evict(mine) == 0
+    evict(other)
+    home = mine.store.folder
+    assert evict_upstream(mine.store, home(chain(mine, target="xquad")[2]), "scores") == 0
+    assert evict_recorded(mine.store, "scores") == 0
+    assert weights(mine) == set(chain(mine, target="xquad")[:2])
+    assert weights(other) == weights(mine) & set(other.stages), "what nobody asked to keep goes"
+    assert holding(mine.store) == ["mine"]
+    sweeps.record(planned(*LINE, "keep=inter"), [], "mine").save(mine.store)
+    assert evict_recorded(mine.store, "scores") == 2000, "its own command lets them go"
+    assert holding(mine.store) == []
 
 
 # clean ----------------------------------------------------------------------------------------------------------------

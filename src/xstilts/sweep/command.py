@@ -159,7 +159,11 @@ class Command:
         again = Command(line, {}, self.grid.loader, self.grid.config, self.launcher)
         again.grid = Grid(line, _params(again.base), self.grid.loader, self.grid.config)
         again._writable()
-        return again._execute(again.filled(), sweep)
+        plan = again.filled()
+        if plan.keep != sweep.keep:
+            sweep.keep = plan.keep
+            sweep.save(self.store)
+        return again._execute(plan, sweep)
 
     def _execute(self, plan: Plan, sweep: Sweep) -> int:
         needed = plan.needed()
@@ -254,6 +258,8 @@ class Command:
             self._say(path)
         self._say(f"removed {len(removed)} leftovers, {describe.size(freed)}")
         self._say(f"and weights that keep={self.base.keep} does not keep, {describe.size(weights)}")
+        for name in retention.holding(self.store):
+            self._say(f"sweep {name} keeps all of its weights; do=retry sweep={name} keep=inter lets them go")
         return 0
 
     # ----------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,14 @@
-"""Disk: which weights go once nobody needs them, and what `do=clean` removes."""
+"""Disk: which weights go once nobody needs them, and what `do=clean` removes.
+
+Weights of a sweep that was asked for with keep=all stay, whatever other commands say: only its own command, or
+do=retry of it, with another keep= lets them go.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from xstilts import files, owner
@@ -17,39 +22,56 @@ def evict(plan: Plan) -> int:
 
     A later sweep that needs them trains them again: same id, same result at equal numerics.
     """
-    uses = _uses(plan.store)
+    recorded = _Recorded.of(plan.store)
     for stage in plan.stages.values():
         for upstream in stage.upstream.values():
-            uses[upstream][stage.id] = stage.kind
-    return sum(_evict(plan.store, stage, uses[stage], plan.keep) for stage in plan.stages if stage in uses)
+            recorded.users[upstream][stage.id] = stage.kind
+    return sum(_evict(plan.store, stage, recorded, plan.keep) for stage in plan.stages)
 
 
 def evict_upstream(store: Store, folder: Folder, keep: str) -> int:
     """After a stage is done, with no plan at hand: the weights it started from, once no sweep needs them any more."""
-    uses = _uses(store)
-    return sum(_evict(store, stage, uses[stage], keep) for stage in Stage.load(folder.spec).upstream.values())
+    recorded = _Recorded.of(store)
+    return sum(_evict(store, stage, recorded, keep) for stage in Stage.load(folder.spec).upstream.values())
 
 
 def evict_recorded(store: Store, keep: str) -> int:
     """Of every sweep of the store."""
-    return sum(_evict(store, stage, users, keep) for stage, users in _uses(store).items())
+    recorded = _Recorded.of(store)
+    return sum(_evict(store, stage, recorded, keep) for stage in recorded.users)
 
 
-def _uses(store: Store) -> defaultdict[str, dict[str, str]]:
-    """Stage -> the stages that start from it in any sweep of the store, with their kinds."""
+def holding(store: Store) -> list[str]:
+    """The sweeps that keep all of their weights."""
     from xstilts.sweep import sweeps
 
-    found: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for sweep in sweeps.all_(store):
-        for name, about in sweep.stages.items():
-            for upstream in about["upstream"].values():
-                found[upstream][name] = about["kind"]
-    return found
+    return [sweep.name for sweep in sweeps.all_(store) if sweep.keep == "all"]
 
 
-def _evict(store: Store, stage: str, users: dict[str, str], keep: str) -> int:
-    """Delete the weights of a stage once all its users are done, if `keep` lets them go."""
-    if keep == "all" or (keep == "inter" and "train" in users.values()):
+@dataclass(frozen=True)
+class _Recorded:
+    """What all sweeps of a store want of its stages."""
+
+    users: dict[str, dict[str, str]]  # the stages that start from a stage, with their kinds
+    kept: set[str]  # stages of sweeps that keep all of their weights
+
+    @classmethod
+    def of(cls, store: Store) -> _Recorded:
+        from xstilts.sweep import sweeps
+
+        every = sweeps.all_(store)
+        users: dict[str, dict[str, str]] = defaultdict(dict)
+        for sweep in every:
+            for name, about in sweep.stages.items():
+                for upstream in about["upstream"].values():
+                    users[upstream][name] = about["kind"]
+        return cls(users, {stage for sweep in every if sweep.keep == "all" for stage in sweep.stages})
+
+
+def _evict(store: Store, stage: str, recorded: _Recorded, keep: str) -> int:
+    """Delete the weights of a stage once all its users are done, if `keep` and every sweep let them go."""
+    users = recorded.users.get(stage, {})
+    if not users or keep == "all" or stage in recorded.kept or (keep == "inter" and "train" in users.values()):
         return 0
     home = Folder(store.root / "stages" / stage)  # never of another's store
     if home.published is None or not all(store.done(user) for user in users):

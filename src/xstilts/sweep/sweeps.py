@@ -33,6 +33,7 @@ class Sweep:
     cells: list[dict[str, Any]]
     stages: dict[str, dict[str, Any]]  # id -> kind, label, upstream, model, parameters
     seen: dict[str, dict[str, float]] = field(default_factory=dict)  # model -> language -> GiB of pretraining text
+    keep: str = "inter"  # which of its weights stay, whatever else is run in this store
 
     def save(self, store: Store) -> None:
         """Replace the record; one JSON object a line, which is YAML too and reads fast."""
@@ -147,4 +148,4 @@ def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
     if name is None:
         name = digest([[*one.names.values(), one.choices["world"].label] for one in plan.cells])[:8]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Sweep(name, now, owner.user(), command, cells, stages, seen)
+    return Sweep(name, now, owner.user(), command, cells, stages, seen, plan.keep)
