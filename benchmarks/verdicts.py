@@ -1,6 +1,6 @@
 """How often the verdict is right: simulated sweeps of XTREME-R's size with a known truth, analysed as real ones are.
 
-    python benchmarks/verdicts.py [--sweeps 500] [--seed 0] [--only TRUTH ...] [--out benchmarks/verdicts.json]
+    python benchmarks/verdicts.py [--sweeps 500] [--seed 0] [--only TRUTH ...] [--out benchmarks/verdicts.jsonl]
 
 Every sweep has its own random numbers, a truth's name among what seeds them. Per truth it prints the verdicts, and for
 four estimates the share of 95 % intervals that hold the true value. A row of --out can be taken again alone.
@@ -30,6 +30,8 @@ RIGHT = {
     "mitigates": "mitigates",
     "mitigates everywhere": "mitigates",
     "worsens": "worsens",
+    "harm by the largest alone": "worsens",
+    "harm of a point": "does not",  # as much as the margin: `no harm to mitigate` would be wrong, and is to be rare
 }
 
 

@@ -69,8 +69,8 @@ Row = tuple[str, str, str, str | None, float, int]  # as in SCORES
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A cell of a sweep and what its model has read."""
+class Asked:
+    """A cell of a sweep and what its model has read, in GiB by language."""
 
     cell: dict[str, Any]
     seen: dict[str, float]
@@ -91,7 +91,7 @@ def table(store: Store, sweeps: Sequence[Sweep] | None = None) -> pd.DataFrame:
         from xstilts.sweep.sweeps import all_  # Hydra's world: not needed by who brings the sweeps
 
         sweeps = all_(store)
-    asked = _asked(sweeps)
+    asked = newest(sweeps)
     published = {stage: store.folder(stage).published for stage in dict.fromkeys(one.stage for one in asked)}
     scores = {stage: read_scores(done / "scores.parquet") for stage, done in published.items() if done}
     rows = pd.DataFrame(_rows(asked, scores), columns=["number", *SCORES.names])
@@ -136,16 +136,16 @@ def cut(frame: pd.DataFrame) -> pd.DataFrame:
     return found[(found["cut_tokens"] > 0) | (found["cut_in_training"] > 0)].reset_index(drop=True)
 
 
-def _asked(sweeps: Iterable[Sweep]) -> list[_Asked]:
+def newest(sweeps: Iterable[Sweep]) -> list[Asked]:
     """Every cell once: the last word is the newest sweep's."""
-    cells: dict[tuple[Any, ...], _Asked] = {}
+    cells: dict[tuple[Any, ...], Asked] = {}
     for sweep in sorted(sweeps, key=lambda s: (s.created, s.name)):
         for cell in sweep.cells:
-            cells[tuple(cell[key] for key in CELL)] = _Asked(cell, sweep.seen[cell["model"]])
+            cells[tuple(cell[key] for key in CELL)] = Asked(cell, sweep.seen[cell["model"]])
     return list(cells.values())
 
 
-def _rows(asked: list[_Asked], scores: dict[str, list[Row]]) -> list[tuple[Any, ...]]:
+def _rows(asked: list[Asked], scores: dict[str, list[Row]]) -> list[tuple[Any, ...]]:
     """Number of the cell, then what was measured, and what was asked for and not measured."""
     rows: list[tuple[Any, ...]] = []
     for number, one in enumerate(asked):
@@ -162,7 +162,7 @@ def _rows(asked: list[_Asked], scores: dict[str, list[Row]]) -> list[tuple[Any, 
     return rows
 
 
-def _facts(store: Store, asked: list[_Asked], published: dict[str, Path | None]) -> pd.DataFrame:
+def _facts(store: Store, asked: list[Asked], published: dict[str, Path | None]) -> pd.DataFrame:
     """One row a cell, with what is the same in all of its rows."""
     trained = {stage for one in asked for stage in one.cell["stages"][:-1]}
     notes = {stage: _notes(store, stage) for stage in trained}

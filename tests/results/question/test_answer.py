@@ -11,6 +11,7 @@ from xstilts.results.question import words
 from xstilts.results.question.answer import Answer, answer, lacking
 from xstilts.results.question.changes import changes, means, primary_set, zero_shot
 from xstilts.results.question.contrast import Resource, contrast, effects
+from xstilts.results.question.robustness import checks
 from xstilts.results.question.scope import Scope, models
 from xstilts.results.question.tell import more, sparse
 from xstilts.results.question.verdict import Verdict
@@ -128,11 +129,36 @@ def test_resource_is_measured_from_a_typical_low_resource_language() -> None:
 
 def test_more_of_what_shrinks_the_interval_most_comes_first(answered: Answer, mitigated: pd.DataFrame) -> None:
     lines = more(primary_set(changes(mitigated)), {"xl": 1.0, "base": -1.0}, answered.primary.shift)
-    assert {line.what for line in lines} == {"seeds", "intermediate tasks", "targets", "low-resource languages"}
+    things = {"seeds", "intermediate tasks", "targets", "low-resource languages", "items a test"}
+    assert {line.what for line in lines} == things
     assert [line.doubled for line in lines] == sorted(line.doubled for line in lines)
     assert all(0 <= line.share <= 1 and line.doubled <= line.reach for line in lines)
     low, high = answered.primary.shift.low.interval()
     assert lines[0].reach == pytest.approx((high - low) / 2)
+
+
+def test_small_tests_are_told_apart_from_few_of_them(mitigated: pd.DataFrame) -> None:
+    """Noise of items is an effect of each target and language: larger tests lessen it, and so do more of these."""
+    rows = primary_set(changes(mitigated))
+    places = rows[["target", "language"]].drop_duplicates()
+    rng = np.random.default_rng(5)
+    places["count"] = rng.choice([100, 10000], len(places))
+    places["noise"] = rng.normal(0, 40, len(places)) / places["count"] ** 0.5
+    rows = rows.drop(columns="count").merge(places, on=["target", "language"])
+    noisy = rows.assign(change=rows["change"] + rows["noise"] * (rows["model"] == "xl"))
+    weights = {"xl": 1.0, "base": -1.0}
+
+    def share(frame: pd.DataFrame) -> float:
+        found = effects(means(frame), weights)
+        return {line.what: line.share for line in more(frame, weights, found)}["items a test"]
+
+    assert share(rows) < 0.1
+    assert share(noisy) > 0.2
+    found = effects(means(noisy), weights)
+    line = {line.what: line for line in more(noisy, weights, found)}
+    assert 100 <= line["items a test"].now <= 10000
+    for what in ("targets", "low-resource languages"):
+        assert line[what].share >= line["items a test"].share
 
 
 def test_the_languages_that_are_hardly_tested_come_first(mitigated: pd.DataFrame) -> None:
@@ -159,6 +185,21 @@ def test_what_is_lacking_is_said(mitigated: pd.DataFrame, cut, said: str) -> Non
     assert said in "; ".join(lacking(frame))
     with pytest.raises(UserError, match=said):
         answer(frame)
+
+
+def test_a_fit_that_does_not_converge_is_no_answer(mitigated: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xstilts.results.question.crossed.STEPS", 1)
+    found = answer(mitigated)
+    one = found.primary
+    assert found.verdict == Verdict.CANNOT_TELL
+    assert "did not converge" in one.judgement.reason
+    estimates = (one.harm, one.shift.low, one.shift.high, one.shift.gap, one.shift.slope, one.shift.unseen)
+    assert all(np.isnan(estimate.value) and np.isnan(estimate.se) for estimate in estimates)
+    said, _ = words.told(found, mitigated)
+    text = "\n".join(said)
+    assert "did not converge" in text
+    assert "nan" not in text
+    assert {check.verdict for check in checks(mitigated)} == {"cannot tell", "no data"}
 
 
 def test_a_single_intermediate_task_speaks_of_itself(mitigated: pd.DataFrame) -> None:

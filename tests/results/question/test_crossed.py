@@ -101,6 +101,42 @@ def test_without_groupings_it_is_ordinary_least_squares() -> None:
     assert found.estimate([0, 1]).df == pytest.approx(len(y) - 2, rel=1e-2)
 
 
+def swinging() -> tuple[Array, Array, dict[str, Grouping]]:
+    """Of which plain scoring steps over the top and back for ever: its variances hardly change the likelihood."""
+    rng = np.random.default_rng(169)
+    n = int(rng.integers(6, 60))
+    a, b, r = rng.integers(0, n // 4, n), rng.integers(0, n // 6, n), rng.normal(size=n)
+    slopes = {"a slope": Grouping(a, r), "b slope": Grouping(b, np.exp(2 * r))}
+    return rng.normal(size=n), np.column_stack([np.ones(n), r]), {"a": Grouping(a), "b": Grouping(b), **slopes}
+
+
+def saturated() -> tuple[Array, Array, dict[str, Grouping]]:
+    """Six rows that their levels explain without rest: the likelihood has no top."""
+    rng = np.random.default_rng(661)
+    n = int(rng.integers(6, 60))
+    a, b, r = rng.integers(0, 2, n), rng.integers(0, 2, n), rng.normal(size=n)
+    y = rng.normal(size=n) * np.exp(2 * rng.normal(size=n))
+    slopes = {"a slope": Grouping(a, r), "b slope": Grouping(b, np.exp(2 * r))}
+    return y, np.column_stack([np.ones(n), r]), {"a": Grouping(a), "b": Grouping(b), **slopes}
+
+
+def test_a_fit_that_swings_around_the_top_reaches_it() -> None:
+    y, x, groupings = swinging()
+    found = fit(y, x, groupings)
+    ours = np.array([*found.variances.values()])
+    bounds = [(1e-6, None), *[(0, None)] * len(groupings)]
+    other = optimize.minimize(deviance, np.full(5, 0.3), (y, x, groupings), "L-BFGS-B", bounds=bounds)
+    assert found.converged
+    assert deviance(ours, y, x, groupings) <= other.fun + 1e-4
+
+
+def test_a_fit_that_does_not_converge_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not fit(*saturated()).converged
+    assert fit(*crossed(1)).converged
+    monkeypatch.setattr("xstilts.results.question.crossed.STEPS", 2)
+    assert not fit(*crossed(1)).converged
+
+
 def test_nothing_is_unknown() -> None:
     assert all(isnan(bound) for bound in NOTHING.interval())
     assert isnan(NOTHING.p)

@@ -95,6 +95,40 @@ def test_what_nobody_has_is_no_data(frame: pd.DataFrame) -> None:
     assert row["pairs"] == 0
 
 
+ENDS = ["harm", "harm_low", "harm_high", "shift", "shift_low", "shift_high", "gap"]
+
+
+@pytest.mark.parametrize("gone", ["base", "xl"])
+def test_a_check_that_lacks_an_end_of_the_question_answers_for_no_other_models(frame: pd.DataFrame, gone: str) -> None:
+    """Of the two models that are left it would have an answer; it is not to the question."""
+    lost = (frame["recipe"] == "tuned") & (frame["model"] == gone)
+    there = table(checks(frame[~lost])).set_index("check").loc["recipe=tuned"]
+    asked = table(checks(frame.assign(value=frame["value"].mask(lost)))).set_index("check").loc["recipe=tuned"]
+    for row in (there, asked):
+        assert row["verdict"] == "no data"
+        assert row["note"] == f"no pair at model={gone}"
+        assert row[ENDS].isna().all()
+
+
+def test_leaving_out_the_only_target_of_a_model_says_so(frame: pd.DataFrame) -> None:
+    averaged = means(primary_set(changes(frame[frame["recipe"] == "matched"])))
+    small = averaged[(averaged["model"] != "xl") | (averaged["target"] == "udpos")]
+    found = {check.name: check for check in leave_out(small, "target")}
+    assert found["without target=udpos"].verdict == "no data"
+    assert found["without target=udpos"].note == "no pair at model=xl"
+    assert np.isnan(found["without target=udpos"].harm.value)
+    assert not np.isnan(found["without target=panx"].harm.value)
+
+
+def test_a_model_between_the_ends_is_missed_by_the_line_alone(frame: pd.DataFrame) -> None:
+    matched = frame[frame["recipe"] == "matched"]
+    gone = matched.assign(value=matched["value"].mask(matched["model"] == "large"))
+    rows = table(checks(gone)).set_index("check")
+    line = "a line over log size through all models"
+    assert rows.loc[line, "note"] == "no pair at model=large"
+    assert rows.loc["primary set", "verdict"] == "mitigates"
+
+
 def test_leaving_one_out(frame: pd.DataFrame) -> None:
     averaged = means(primary_set(changes(frame[frame["recipe"] == "matched"])))
     every = leave_out(averaged, "target")

@@ -60,24 +60,21 @@ def _row(name: str, values: Sequence[Array]) -> tuple[str, float, float, float, 
 def _scores(store: Store, sweeps: Sequence[Sweep], scope: Scope, draws: int, seed: int) -> dict[Key, dict[int, Array]]:
     """By key and seed: the score of the data, and of every draw of items, [1 + draws]."""
     found: dict[Key, dict[int, Array]] = defaultdict(dict)
-    seen = {name: own for sweep in sweeps for name, own in sweep.seen.items()}
     weights: dict[str, Array] = {}
-    targets = sorted({cell["target"] for sweep in sweeps for cell in sweep.cells if _wanted(cell, scope)})
+    targets = sorted({cell["target"] for sweep in sweeps for cell in sweep.cells if _wanted(cell)})
     for target in targets:
         weights.clear()
-        for part in parts(store, sweeps, [target]):
+        for part in parts(store, sweeps, scope, [target]):
             cell = part.cell
-            if _wanted(cell, scope) and tier(seen[cell["model"]].get(part.language, 0.0)) == "low":
+            if _wanted(cell) and tier(part.resource_gib) == "low":
                 key = (cell["model"], cell["inter"], target, part.language)
                 found[key][cell["seed"]] = _drawn(part.read(), weights, draws, seed)
     return found
 
 
-def _wanted(cell: dict[str, Any], scope: Scope) -> bool:
-    here = (cell["world"], cell["recipe"]) == (scope.world, scope.recipe)
-    fed = cell["inter"] == NONE or cell["regime"] == scope.regime
+def _wanted(cell: dict[str, Any]) -> bool:
     fits = cell["group"] != "retrieval" and not cell["same_task"] and cell["metric"] in METRICS
-    return here and fed and fits and cell["inter"] not in CONTROLS
+    return fits and cell["inter"] not in CONTROLS
 
 
 def _drawn(items: Items, weights: dict[str, Array], draws: int, seed: int) -> Array:

@@ -55,7 +55,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Effects:
-    """Of one contrast, in points. Estimates are NaN where the table does not have what they need."""
+    """Of one contrast, in points. NaN where the table lacks what they need, or the fit did not converge."""
 
     low: Estimate  # at a typical low-resource language
     high: Estimate  # at a typical high-resource one
@@ -69,6 +69,11 @@ class Effects:
     fit: Fit | None
     at_low: tuple[float, ...] = ()  # the fixed effects' weights in `low`
     table: pd.DataFrame | None = None  # what `contrast` gives, and `weight`: `low` is the weighted sum of its values
+
+    @property
+    def converged(self) -> bool:
+        """False where there was enough to fit, and no most likely variances were found."""
+        return self.fit is None or self.fit.converged
 
     @property
     def shares(self) -> dict[str, float]:
@@ -115,7 +120,7 @@ def effects(frame: pd.DataFrame, weights: Weights, resource: Resource | None = N
     width = len(columns)
 
     def at(*weights: float) -> Estimate:
-        return found.estimate([*weights, *[0.0] * (width - len(weights))])
+        return found.estimate([*weights, *[0.0] * (width - len(weights))]) if found.converged else NOTHING
 
     rich = sloped and bool(counts[3].get("high"))
     return Effects(
@@ -123,7 +128,7 @@ def effects(frame: pd.DataFrame, weights: Weights, resource: Resource | None = N
         high=at(1.0, resource.distance) if rich else NOTHING,
         gap=at(0.0, -resource.distance) if rich else NOTHING,
         slope=at(0.0, 1.0) if sloped else NOTHING,
-        unseen=found.estimate([1.0, *[0.0] * (width - 2), 1.0]) if (~seen).any() else NOTHING,
+        unseen=at(1.0, *[0.0] * (width - 2), 1.0) if (~seen).any() else NOTHING,
         rows=counts[0],
         inters=counts[1],
         targets=counts[2],

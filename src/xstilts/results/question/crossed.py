@@ -76,6 +76,7 @@ class Fit:
     _uncertainty: Array  # [1 + active, 1 + active]: covariance of these variances
     shares: dict[str, Array]  # [P, P] each: what each grouping and the residual add to the covariance
     weights: Array  # [P, N]: the fixed effects are weighted sums of y
+    converged: bool  # whether the variances are the most likely ones; else all of it is of wherever scoring stopped
 
     def estimate(self, contrast: Sequence[float]) -> Estimate:
         """Of a weighted sum [P] of the fixed effects."""
@@ -98,22 +99,35 @@ def fit(y: Array, x: Array, groupings: Mapping[str, Grouping]) -> Fit:
     products = _Products.of(y, x, blocks)
     start = max(float(np.var(y - x @ np.linalg.lstsq(x, y, rcond=None)[0])), NONE)
     theta = np.full(1 + len(blocks), start / (1 + len(blocks)))
-    state = products.at(theta)
+    least = np.array([FLOOR * start, *[0.0] * len(blocks)])
+    theta, state, converged = _scored(products, theta, least, TOLERANCE * start)
+    return _fit(products, theta, state, converged, x, blocks)
+
+
+def _scored(products: _Products, theta: Array, least: Array, tolerance: float) -> tuple[Array, _State, bool]:
+    """Fisher scoring from theta, none below `least`: the variances, all that they give, and whether it converged.
+
+    It has when a whole step would change nothing; a step that had to be cut short to climb says nothing about that.
+    A step that mostly takes back the last one is halved: the top is between, and scoring would swing around it.
+    """
+    state, last = products.at(theta), np.zeros_like(theta)
     for _ in range(STEPS):
         step = _step(theta, state)
-        shrink = 1.0
+        shrink = 0.5 if step @ last < -0.5 * (last @ last) else 1.0
         while True:
-            trial = np.maximum(theta + shrink * step, 0.0)
-            trial[0] = max(trial[0], FLOOR * start)
+            trial = np.maximum(theta + shrink * step, least)
             after = products.at(trial)
-            if after.likelihood >= state.likelihood - 1e-9 * abs(state.likelihood) or shrink < 1e-4:
+            climbs = after.likelihood >= state.likelihood - 1e-9 * abs(state.likelihood)
+            if climbs or shrink < 1e-4:
                 break
             shrink /= 2
-        done = np.abs(trial - theta).max() <= TOLERANCE * start
-        theta, state = trial, after
-        if done:
-            break
-    return _fit(products, theta, state, x, blocks)
+        still = np.abs(np.maximum(theta + step, least) - theta).max() <= tolerance
+        if not climbs:
+            return theta, state, bool(still)
+        theta, state, last = trial, after, trial - theta
+        if still:
+            return theta, state, True
+    return theta, state, False
 
 
 @dataclass(frozen=True)
@@ -155,11 +169,12 @@ class _Products:
         noise, sizes = theta[0], np.diff(self.bounds).astype(int)
         root = np.repeat(np.sqrt(theta[1:] / noise), sizes)
         q, p = len(root), self.xx.shape[0]
-        inner = np.eye(q) + root[:, None] * self.zz * root
+        there = np.flatnonzero(root)  # levels that do not vary add nothing to V
+        root = root[there, None]
+        inner = np.eye(len(there)) + root * self.zz[np.ix_(there, there)] * root.T
         lower = linalg.cholesky(inner, lower=True, check_finite=False)
-        half = linalg.solve_triangular(
-            lower, root[:, None] * np.column_stack([self.zz, self.zx, self.zy]), lower=True, check_finite=False
-        )
+        columns = np.column_stack([self.zz[there], self.zx[there], self.zy[there]])
+        half = linalg.solve_triangular(lower, root * columns, lower=True, check_finite=False)
         # A' V^-1 B = (A'B - half_A' half_B) / noise, for A, B among Z, X and y
         hz, hx, hy = half[:, :q], half[:, q : q + p], half[:, -1]
         xvx, xvy = (self.xx - hx.T @ hx) / noise, (self.xy - hx.T @ hy) / noise
@@ -202,7 +217,9 @@ def _step(theta: Array, state: _State) -> Array:
     return step
 
 
-def _fit(products: _Products, theta: Array, state: _State, x: Array, blocks: Mapping[str, Array]) -> Fit:
+def _fit(
+    products: _Products, theta: Array, state: _State, converged: bool, x: Array, blocks: Mapping[str, Array]
+) -> Fit:
     active = np.flatnonzero(theta > 0)
     names = ["residual", *products.names]
     uncertainty = np.linalg.pinv(state.information[np.ix_(active, active)])
@@ -215,6 +232,7 @@ def _fit(products: _Products, theta: Array, state: _State, x: Array, blocks: Map
         uncertainty,
         {name: theta[k] * parts[k] for k, name in enumerate(names)},
         _weights(products, theta, state, x, blocks),
+        converged,
     )
 
 

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xstilts.errors import DataError
+from xstilts.results.question.scope import Scope
+from xstilts.results.table import newest
 from xstilts.scoring import qa, ranking, tags
 from xstilts.store import Store
 
@@ -50,27 +52,29 @@ class Part:
 
     cell: dict[str, Any]
     language: str
+    resource_gib: float  # what the model has read of it
     path: Path
 
     def read(self) -> Items:
         return read(self.path, self.cell["metric"], self.language, self.cell.get("task", ""))
 
 
-def parts(store: Store, sweeps: Sequence[Sweep], targets: Sequence[str], split: str = "test") -> Iterator[Part]:
-    """Of the cells of these targets that are done, every language there are predictions of; each cell once."""
-    seen = set()
-    for sweep in sweeps:
-        for cell in sweep.cells:
-            stage = cell["stages"][-1]
-            key = (stage, cell["model"], cell["inter"], cell["regime"], cell["target"], cell["recipe"], cell["seed"])
-            published = store.folder(stage).published if cell["target"] in targets and key not in seen else None
-            seen.add(key)
-            if published is None:
-                continue
-            for language in cell["languages"]:
-                path = published / "predictions" / f"{language}.{split}.parquet"
-                if path.exists():
-                    yield Part(cell, language, path)
+def parts(
+    store: Store, sweeps: Sequence[Sweep], scope: Scope, targets: Sequence[str], split: str = "test"
+) -> Iterator[Part]:
+    """Of the cells of these targets that are done, every language there are predictions of.
+
+    Each cell once, as the newest sweep has it, which is what the tidy table shows the score of.
+    """
+    for asked in newest(sweeps):
+        wanted = asked.cell["target"] in targets and scope.covers(asked.cell)
+        published = store.folder(asked.stage).published if wanted else None
+        if published is None:
+            continue
+        for language in asked.cell["languages"]:
+            path = published / "predictions" / f"{language}.{split}.parquet"
+            if path.exists():
+                yield Part(asked.cell, language, asked.seen.get(language, 0.0), path)
 
 
 def read(path: Path, metric: str, language: str, task: str = "") -> Items:

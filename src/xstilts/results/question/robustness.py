@@ -1,4 +1,8 @@
-"""Whether the answer hangs on a choice: the same two fits again, with one thing changed at a time."""
+"""Whether the answer hangs on a choice: the same two fits again, with one thing changed at a time.
+
+Every check is of the models that the question is of. Where its rows leave one of these without any pair, it would
+answer for other models: it says which ones lack pairs, and has NaN.
+"""
 
 from __future__ import annotations
 
@@ -50,22 +54,22 @@ def checks(
     pairs = changes(scope.cut(frame))
     own, every = primary_set(pairs), zero_shot(pairs)
     averaged = means(own)
+    asked = _Asked(tuple(models(averaged)), margin)
+    low, large = _alike(averaged[averaged["tier"] == "low"]), averaged[averaged["count"] > SMALL_TEST]
     found = [
-        _check("primary set", averaged, margin),
-        _check("with retrieval and same-task pairs", means(every), margin),
-        _check("cells common to every model", common(averaged), margin),
-        _logit(own, margin),
-        _check("tokens for GiB", averaged.assign(text=_tokens(averaged)), margin, note="whitespace words of CC-100"),
-        _check(
-            "low-resource languages alone", _alike(averaged[averaged["tier"] == "low"]), margin, note="no line over GiB"
-        ),
-        _trend(averaged, margin),
-        _check(f"tests of more than {SMALL_TEST} items", averaged[averaged["count"] > SMALL_TEST], margin),
-        _check("without collapsed or diverged runs", _still(own), margin, note=_flagged(own)),
-        _numerics(own, numerics, margin),
+        asked.check("primary set", averaged),
+        asked.check("with retrieval and same-task pairs", means(every)),
+        asked.check("cells common to every model", common(averaged)),
+        _logit(own, asked),
+        asked.check("tokens for GiB", averaged.assign(text=_tokens(averaged)), note="whitespace words of CC-100"),
+        asked.check("low-resource languages alone", low, note="no line over GiB"),
+        _trend(averaged, asked),
+        asked.check(f"tests of more than {SMALL_TEST} items", large),
+        asked.check("without collapsed or diverged runs", _still(own), note=_flagged(own)),
+        _numerics(own, numerics, asked),
     ]
-    found += [_recipe(frame, scope, name, margin) for name in sorted(set(frame["recipe"]) - {scope.recipe})]
-    found += [_control(frame, scope, name, margin) for name in sorted(CONTROLS)]
+    found += [_recipe(frame, scope, name, asked) for name in sorted(set(frame["recipe"]) - {scope.recipe})]
+    found += [_control(frame, scope, name, asked) for name in sorted(CONTROLS)]
     return found
 
 
@@ -77,9 +81,9 @@ def _alike(averaged: pd.DataFrame) -> pd.DataFrame:
 def leave_out(averaged: pd.DataFrame, what: str, margin: float = MARGIN) -> list[Check]:
     """`what` is inter, target or language: of the latter, only the low-resource ones, the others weigh little."""
     rows = averaged[averaged["tier"] == "low"] if what == "language" else averaged
-    resource = Resource.of(averaged)
+    asked, resource = _Asked(tuple(models(averaged)), margin), Resource.of(averaged)
     return [
-        _check(f"without {what}={name}", averaged[averaged[what] != name], margin, resource=resource)
+        asked.check(f"without {what}={name}", averaged[averaged[what] != name], resource=resource)
         for name in sorted(rows[what].unique())
     ]
 
@@ -105,29 +109,44 @@ def table(found: list[Check]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _check(
-    name: str,
-    averaged: pd.DataFrame,
-    margin: float,
-    *,
-    weights: Weights | None = None,
-    resource: Resource | None = None,
-    unit: str = "points",
-    note: str = "",
-) -> Check:
-    names = models(averaged)
-    if len(names) < 2:
-        return Check(name, 0, 0, 0, NOTHING, NOTHING, NOTHING, "no data", unit, note)
-    weights = weights or {names[-1]: 1.0, names[0]: -1.0}
-    resource = resource or Resource.of(averaged)
-    harm, large = (effects(averaged, {name: 1.0}, resource) for name in (names[0], names[-1]))
-    shift = effects(averaged, weights, resource)
-    counts = Counts.over(averaged)
-    verdict = judged(harm, large, shift, margin).verdict.value
-    return Check(name, counts.pairs, counts.of, counts.common, harm.low, shift.low, shift.gap, verdict, unit, note)
+@dataclass(frozen=True)
+class _Asked:
+    """What every check is asked: of these models, by size, and with this margin."""
+
+    models: tuple[str, ...]
+    margin: float
+
+    def check(
+        self,
+        name: str,
+        averaged: pd.DataFrame,
+        *,
+        weights: Weights | None = None,
+        resource: Resource | None = None,
+        margin: float | None = None,
+        unit: str = "points",
+        note: str = "",
+    ) -> Check:
+        """Of means over seeds; the shift is from the smallest to the largest model unless `weights` say otherwise."""
+        small, large = self.models[0], self.models[-1]
+        weights = weights or {large: 1.0, small: -1.0}
+        there = set(averaged.loc[averaged["change"].notna(), "model"])
+        if without := [model for model in self.models if model in {*weights, small} and model not in there]:
+            return _nothing(name, "; ".join(filter(None, [note, f"no pair at model={', '.join(without)}"])), unit)
+        resource = resource or Resource.of(averaged)
+        harm, last = (effects(averaged, {model: 1.0}, resource) for model in (small, large))
+        shift = effects(averaged, weights, resource)
+        n = Counts.over(averaged)
+        verdict = judged(harm, last, shift, self.margin if margin is None else margin).verdict.value
+        return Check(name, n.pairs, n.of, n.common, harm.low, shift.low, shift.gap, verdict, unit, note)
 
 
-def _logit(pairs: pd.DataFrame, margin: float) -> Check:
+def _nothing(name: str, note: str, unit: str = "points") -> Check:
+    """A check that there are no rows for."""
+    return Check(name, 0, 0, 0, NOTHING, NOTHING, NOTHING, "no data", unit, note)
+
+
+def _logit(pairs: pd.DataFrame, asked: _Asked) -> Check:
     """Log odds, with half an item added to both sides: where scores are near a floor or a ceiling, points shrink."""
 
     def odds(column: str) -> pd.Series:
@@ -135,20 +154,19 @@ def _logit(pairs: pd.DataFrame, margin: float) -> Check:
         return ((right + 0.5) / (pairs["count"] - right + 0.5)).apply(np.log)
 
     part = pairs.loc[pairs["tier"] == "low", "before"].mean() / 100
-    scaled = margin / 100 / (part * (1 - part))
+    scaled = asked.margin / 100 / (part * (1 - part))
     averaged = means(pairs.assign(change=odds("value") - odds("before")))
-    return _check(
-        "logit scale", averaged, scaled, unit="log odds", note=f"margin {scaled:.3f}, {margin:g} points at {part:.0%}"
-    )
+    note = f"margin {scaled:.3f}, {asked.margin:g} points at {part:.0%}"
+    return asked.check("logit scale", averaged, margin=scaled, unit="log odds", note=note)
 
 
-def _trend(averaged: pd.DataFrame, margin: float) -> Check:
+def _trend(averaged: pd.DataFrame, asked: _Asked) -> Check:
     """A line over log size through all models in the place of the two ends, times the distance between these."""
     sizes = averaged.groupby("model")["parameters"].first().pipe(np.log)
     away = sizes - sizes.mean()
     slope = away / (away**2).sum() * (sizes.max() - sizes.min())
     weights = {str(name): float(weight) for name, weight in slope.items()}
-    return _check("a line over log size through all models", averaged, margin, weights=weights)
+    return asked.check("a line over log size through all models", averaged, weights=weights)
 
 
 def _still(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -159,28 +177,26 @@ def _flagged(pairs: pd.DataFrame) -> str:
     return f"{int((pairs['collapsed'] | pairs['diverged']).sum())} pairs have one"
 
 
-def _numerics(pairs: pd.DataFrame, numerics: pd.Series | None, margin: float) -> Check:
+def _numerics(pairs: pd.DataFrame, numerics: pd.Series | None, asked: _Asked) -> Check:
     name = "pairs of equal numerics"
     if numerics is None:
-        return Check(
-            name, 0, 0, 0, NOTHING, NOTHING, NOTHING, "no data", note="a table alone does not say how it was computed"
-        )
+        return _nothing(name, "a table alone does not say how it was computed")
     same = pairs["stage"].map(numerics) == pairs["stage_before"].map(numerics)
     kept = means(pairs.assign(change=pairs["change"].where(same)))
-    return _check(name, kept, margin, note=f"{int((~same & pairs['change'].notna()).sum())} pairs mix two")
+    return asked.check(name, kept, note=f"{int((~same & pairs['change'].notna()).sum())} pairs mix two")
 
 
-def _recipe(frame: pd.DataFrame, scope: Scope, recipe: str, margin: float) -> Check:
+def _recipe(frame: pd.DataFrame, scope: Scope, recipe: str, asked: _Asked) -> Check:
     other = Scope(scope.world, scope.regime, recipe)
-    return _check(f"recipe={recipe}", means(primary_set(changes(other.cut(frame)))), margin)
+    return asked.check(f"recipe={recipe}", means(primary_set(changes(other.cut(frame)))))
 
 
-def _control(frame: pd.DataFrame, scope: Scope, control: str, margin: float) -> Check:
+def _control(frame: pd.DataFrame, scope: Scope, control: str, asked: _Asked) -> Check:
     """Against as much training in English on no task, in the place of none at all."""
     pairs = primary_set(changes(scope.cut(frame), control))
     there = pairs[pairs["before"].notna()]
     note = "" if len(there) else f"no cell with inter={control}"
-    return _check(f"against inter={control}", means(there), margin, note=note)
+    return asked.check(f"against inter={control}", means(there), note=note)
 
 
 @cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -42,6 +44,11 @@ class Scope:
         """The rows of a table or of its changes that are about it, those of inter=none among them."""
         same = (frame["world"] == self.world) & (frame["recipe"] == self.recipe)
         return frame[same & ((frame["regime"] == self.regime) | frame["inter"].isin([NONE, *CONTROLS]))]
+
+    def covers(self, cell: Mapping[str, Any]) -> bool:
+        """Whether a sweep's cell is about it, as `cut` says of rows."""
+        same = (cell["world"], cell["recipe"]) == (self.world, self.recipe)
+        return same and (cell["regime"] == self.regime or cell["inter"] in {NONE, *CONTROLS})
 
 
 def models(frame: pd.DataFrame) -> list[str]:

@@ -10,11 +10,12 @@ from scipy.special import stdtrit
 
 from xstilts.results.question.contrast import KEY, Effects, Weights
 
-#: Of the variance of a contrast, which groupings shrink with more of what.
+#: Of the variance of a contrast, which groupings shrink with more of what; each test has its own items.
 OF = {
     "intermediate tasks": ("intermediate task", "intermediate task, slope", "intermediate task x target", "residual"),
-    "targets": ("target", "target, slope", "intermediate task x target", "target x language", "residual"),
-    "low-resource languages": ("language", "target x language", "residual"),
+    "targets": ("target", "target, slope", "intermediate task x target", "target x language", "test items", "residual"),
+    "low-resource languages": ("language", "target x language", "test items", "residual"),
+    "items a test": ("test items",),
 }
 
 
@@ -33,7 +34,7 @@ def more(pairs: pd.DataFrame, weights: Weights, found: Effects) -> list[More]:
     """Of a contrast and the pairs (`changes.changes`) it was fitted to, what helps most first.
 
     Seeds are a part of every other source, since a mean over seeds varies less; with few of them their own part is
-    known roughly.
+    known roughly. Of items it is the least: what they add to single runs is in the residual, with all else there.
     """
     variance = found.low.se**2
     reach = float(stdtrit(found.low.df, 0.975)) * found.low.se if found.fit else nan
@@ -42,6 +43,7 @@ def more(pairs: pd.DataFrame, weights: Weights, found: Effects) -> list[More]:
         "intermediate tasks": found.inters,
         "targets": found.targets,
         "low-resource languages": found.languages.get("low", 0),
+        "items a test": _items(found),
     }
     own, least = _seeds(pairs, weights, found) if found.fit else (nan, 0)
     if not isnan(own):
@@ -51,6 +53,14 @@ def more(pairs: pd.DataFrame, weights: Weights, found: Effects) -> list[More]:
         share = min(1.0, part / variance) if variance > 0 else nan
         lines.append(More(what, counts[what], share, reach, reach * (1 - share / 2) ** 0.5))
     return sorted(lines, key=lambda line: line.doubled)
+
+
+def _items(found: Effects) -> int:
+    """Of the test sets in low-resource languages, the median; 0 where nothing was fitted."""
+    if found.table is None:
+        return 0
+    low = found.table[found.table["tier"] == "low"]
+    return int(low.groupby(["target", "language"])["count"].first().median())
 
 
 def _seeds(pairs: pd.DataFrame, weights: Weights, found: Effects) -> tuple[float, int]:

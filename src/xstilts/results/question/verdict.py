@@ -8,7 +8,8 @@ better at the largest one. Both in points, and what is smaller than a margin cou
     worsens               it lies below 0, and there is harm at the smallest model, or else at the largest one
     does not              there is harm, and the shift is within the margin both ways: two one-sided tests at 5 %
     cannot tell           neither; in particular where the interval of the harm contains 0, or where all rests on one
-                          intermediate task or one target: it does not say how others would differ
+                          intermediate task or one target: it does not say how others would differ; and where a fit
+                          did not converge
 
 A shift that is certain and smaller than the margin is `does not`: it changes nothing that matters.
 """
@@ -45,6 +46,8 @@ def judged(small: Effects, large: Effects, shift: Effects, margin: float = MARGI
     for there, what in ((lambda e: e.inters, "intermediate task"), (lambda e: e.targets, "target")):
         if min(there(small), there(shift)) < 2:
             return Judgement(Verdict.CANNOT_TELL, f"the smallest and the largest model do not share two {what}s")
+    if not (small.converged and large.converged and shift.converged):
+        return Judgement(Verdict.CANNOT_TELL, "the variances could not be estimated: the fit did not converge")
     return judge(small.low, shift.low, large.low, margin)
 
 

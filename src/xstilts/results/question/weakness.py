@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from xstilts.results.question.changes import NONE
+from xstilts.results.question.changes import CONTROLS, NONE
 from xstilts.results.question.items import Items, Part, parts
+from xstilts.results.question.scope import Scope
 from xstilts.results.summary import SOURCE
 from xstilts.store import Store
 
@@ -22,16 +23,30 @@ if TYPE_CHECKING:
     from xstilts.sweep.sweeps import Sweep
 
 ALIGNED = ("xnli", "xquad", "mlqa", "pawsx")  # an item has one id in all of its languages
-COLUMNS = ["model", "parameters", "inter", "regime", "recipe", "target", "seed", "language", "weakness", "right"]
+COLUMNS = [
+    "world",
+    "model",
+    "parameters",
+    "inter",
+    "regime",
+    "recipe",
+    "target",
+    "seed",
+    "language",
+    "weakness",
+    "right",
+]
+CELL = COLUMNS[:-3]  # what a row is about, languages aside
 
 
-def weakness(store: Store, sweeps: Sequence[Sweep], targets: Sequence[str] = ALIGNED) -> pd.DataFrame:
-    """A row a cell and language but English, with COLUMNS: `weakness` in percent of the `right` aligned items.
+def weakness(store: Store, sweeps: Sequence[Sweep], scope: Scope, targets: Sequence[str] = ALIGNED) -> pd.DataFrame:
+    """A row a cell of the scope and language but English, with COLUMNS.
 
-    NaN where no aligned item is right in English; no row where a cell has no English predictions.
+    `weakness` is in percent of the `right` aligned items, NaN where none is right in English; no row where a cell has
+    no English predictions.
     """
     rows = []
-    for cell in _cells(parts(store, sweeps, targets)):
+    for cell in _cells(parts(store, sweeps, scope, targets)):
         by_language = {part.language: part.read() for part in cell}
         if SOURCE not in by_language:
             continue
@@ -39,28 +54,33 @@ def weakness(store: Store, sweeps: Sequence[Sweep], targets: Sequence[str] = ALI
         for language, items in by_language.items():
             wrong, right = _aligned(english, items)
             value = 100 * float(wrong.mean()) if len(wrong) else float("nan")
-            rows.append((*(known[name] for name in COLUMNS[:7]), language, value, right))
+            rows.append((*(known[name] for name in CELL), language, value, right))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def change(found: pd.DataFrame) -> pd.DataFrame:
-    """By intermediate training: weakness minus that of inter=none, paired by cell, mean over seeds with its count."""
-    key = ["model", "parameters", "recipe", "target", "seed", "language"]
+    """By intermediate training: weakness minus that of inter=none, paired by cell, mean over seeds with its count.
+
+    Controls are no intermediate training, and left out.
+    """
+    key = ["world", "model", "parameters", "recipe", "target", "seed", "language"]
     none = found.loc[found["inter"] == NONE, [*key, "weakness"]].rename(columns={"weakness": "before"})
-    both = found[found["inter"] != NONE].merge(none, on=key, how="left", validate="many_to_one")
+    both = found[~found["inter"].isin([NONE, *CONTROLS])].merge(none, on=key, how="left", validate="many_to_one")
     both["change"] = both["weakness"] - both["before"]
-    unit = ["model", "parameters", "inter", "regime", "recipe", "target", "language"]
+    unit = ["world", "model", "parameters", "inter", "regime", "recipe", "target", "language"]
     averaged = both.groupby(unit)[["before", "weakness", "change"]].mean()
     return averaged.assign(seeds=both.groupby(unit)["change"].count()).reset_index()
 
 
-def together(store: Store, sweeps: Sequence[Sweep], target: str, model: str, inter: str = NONE) -> pd.DataFrame:
+def together(
+    store: Store, sweeps: Sequence[Sweep], scope: Scope, target: str, model: str, inter: str = NONE
+) -> pd.DataFrame:
     """Which languages fail on the same items: the correlation of being wrong, of items that are right in English.
 
     Mean over the seeds with English predictions; [languages, languages], NaN for a language that is never wrong.
     """
     matrices = []
-    for cell in _cells(parts(store, sweeps, [target])):
+    for cell in _cells(parts(store, sweeps, scope, [target])):
         if (cell[0].cell["model"], cell[0].cell["inter"]) != (model, inter):
             continue
         right = pd.DataFrame({part.language: _series(part.read()) for part in cell})

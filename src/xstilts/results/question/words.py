@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 import pandas as pd
 
@@ -58,7 +59,7 @@ def sentences(found: Answer, tell: Sequence[More] = ()) -> list[str]:
         f"With retrieval targets and same-task pairs: {_short(found.everything)}.",
         f"Counts: {counted(one)}; recipe {found.scope.recipe}, regime {found.scope.regime}, world {found.scope.world}.",
     ]
-    if one.judgement.verdict is Verdict.CANNOT_TELL and tell:
+    if one.judgement.verdict is Verdict.CANNOT_TELL and tell and not isnan(tell[0].reach):
         lines.append(_telling(tell))
     return [*lines, reach(one)]
 

@@ -64,7 +64,7 @@ def tidy(rows: pd.DataFrame, grid: Grid) -> pd.DataFrame:
     )
     for name in COLUMNS:  # what only a real evaluation counts, such as its sub-words, is missing
         if name not in frame:
-            frame[name] = pd.array([pd.NA] * len(frame), dtype="Int64")
+            frame[name] = pd.Series(pd.NA, frame.index, "Int64")
     return frame[[*COLUMNS]].astype({name: type_ for name, type_ in COLUMNS.items() if type_})
 
 
