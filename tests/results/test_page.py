@@ -124,8 +124,9 @@ def test_missing_is_a_dash_and_its_command_is_there(lab: Lab) -> None:
 
 
 def test_flags_are_said(lab: Lab) -> None:
-    lab.cell("xnli", synthetic=True, world="toy")
-    lab.cell("xnli", "mnli", synthetic=True, world="toy", collapsed=True, cut=7)
+    toy = {"synthetic": True, "world": "toy", "languages": ["en", "qhf"]}
+    lab.cell("xnli", **toy)
+    lab.cell("xnli", "mnli", collapsed=True, cut=7, **toy)
     lab.cell("xquad", partial=True)
     text, _ = made(lab, lab.sweep())
     assert "Languages, data and models are synthetic" in text
@@ -133,6 +134,23 @@ def test_flags_are_said(lab: Lab) -> None:
     assert text.index("world=files") < text.index("world=toy"), "a section a world"
     assert re.search(r"collapsed</th><td class=\"n\">1/2", text)
     assert "Sub-words that were not read" in text
+
+
+def test_simulated_scores_are_of_real_languages_and_say_so(lab: Lab) -> None:
+    for inter in ("none", "mnli"):
+        lab.cell("xnli", inter, synthetic=True, world="simulated")
+    text, _ = made(lab, lab.sweep())
+    assert "Scores are simulated: nothing was trained" in text
+    assert "Languages, data and models are synthetic" not in text
+    assert "to the least; GiB." in text
+
+
+def test_hours_that_nobody_measured_are_not_0(lab: Lab) -> None:
+    about = {"kind": "train", "label": "x", "upstream": {}, "model": "base", "parameters": 1}
+    lab.cell("xnli", value=None)
+    text, structure = made(lab, lab.sweep(stages={stage: about for cell in lab.cells for stage in cell["stages"]}))
+    assert "What it cost" in text
+    assert structure.cells[-7:] == ["2", "2", "0", "–", "0/0", "–", "–"]
 
 
 def test_an_empty_store_has_a_page(lab: Lab) -> None:

@@ -123,6 +123,7 @@ def languages(rows: pd.DataFrame) -> Figure:
             axis.set_title(f"{panel}  ", pad=4)
             axis.set_title(f"mean of {own['over'].iloc[0]}", loc="right", color=QUIET, fontsize=7, fontweight="normal")
             _languages(axis, own, list(amounts.index), models)
+            axis.margins(y=0.16)  # room for the tiers' names
             _edges(axis, amounts)
         axes[-1].set_xlabel("languages, from most to least pretraining text")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=len(models))
@@ -227,8 +228,9 @@ def svg(figure: Figure, name: str, title: str) -> str:
     text = re.sub(r"url\(#", f"url(#{name}-", text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    widest = round(1.1 * 96 * figure.get_figwidth())  # on a wide screen a small figure stays small
-    return text.replace("<svg", f'<svg role="img" aria-label="{title}" style="max-width: {widest}px"', 1)
+    natural = 96 * figure.get_figwidth()  # on a wide screen a small figure stays small, on a narrow one text legible
+    sizes = f"max-width: {1.1 * natural:.0f}px; --least: {0.75 * natural:.0f}px"
+    return text.replace("<svg", f'<svg role="img" aria-label="{title}" style="{sizes}"', 1)
 
 
 def pdf(figure: Figure) -> bytes:

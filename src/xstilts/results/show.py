@@ -15,6 +15,7 @@ from rich.text import Text
 
 from xstilts.results.lines import DOWN, QUIET, Signs, column, lines
 from xstilts.results.overview import show_overall
+from xstilts.results.question import groups
 from xstilts.results.summary import SOURCE, primary, summary
 from xstilts.results.table import CELL, cut, unfinished
 from xstilts.results.tiers import LOW, TIERS
@@ -107,7 +108,7 @@ def _notes(rows: pd.DataFrame, frame: pd.DataFrame, signs: Signs, spread: bool) 
     """What the numbers are, what the marks mean, and what is missing."""
     measured = rows.groupby([rows["metric"] + " on " + rows["split"]])["target"].unique()
     yield "In percent: " + "; ".join(f"{what} ({_list(targets)})" for what, targets in measured.items())
-    unit = "thousand documents" if rows["synthetic"].all() else "GiB"
+    unit = groups.unit(frame)
     yield "zero-shot: mean over the languages but English, and of how many"
     yield f"high, low, unseen: of these, by how much of them the model has read (over {LOW:g} {unit}, less, none)"
     yield f"{signs.delta}: against inter=none at the same model, recipe, seed and language; rows of none show scores"

@@ -20,9 +20,9 @@ def spent(store: Store, sweeps: Sequence[Sweep]) -> pd.DataFrame:
     uses        how often a cell needs one: the stages there would be if cells shared nothing
     done        unique ones that are done
     measured    of these, with a record of their time
-    hours       of the published attempts, on one device each
-    saved       hours that sharing saved: a stage's hours times its uses after the first
-    tokens      sub-words trained on or evaluated, of those that say so
+    hours       of the published attempts, on one device each; NaN where none is measured
+    saved       hours that sharing saved: a stage's hours times its uses after the first; likewise
+    tokens      sub-words trained on or evaluated, of those that say so; NaN where none does
     """
     uses: Counter[str] = Counter()
     about: dict[str, dict[str, Any]] = {}
@@ -46,11 +46,16 @@ def spent(store: Store, sweeps: Sequence[Sweep]) -> pd.DataFrame:
         uses=("uses", "sum"),
         done=("done", "sum"),
         measured=("hours", "count"),
-        hours=("hours", "sum"),
-        saved=("saved", "sum"),
-        tokens=("tokens", "sum"),
+        hours=("hours", _sum),
+        saved=("saved", _sum),
+        tokens=("tokens", _sum),
     )
     return found.reset_index().sort_values(["kind", "parameters", "model"], ascending=[False, True, True])
+
+
+def _sum(values: pd.Series) -> float:
+    """Of those that are known; NaN where none is."""
+    return float(values.sum(min_count=1))
 
 
 def _record(store: Store, stage: str) -> tuple[bool, dict[str, Any]]:

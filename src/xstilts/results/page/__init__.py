@@ -58,6 +58,7 @@ def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame, found: Sequ
 
     from xstilts.results.page.parts import World  # draws with Matplotlib, whose import takes a second
 
+    cost = spent(store, sweeps)
     loader = FileSystemLoader(HERE)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.get_template("page.html.j2").render(
@@ -71,9 +72,16 @@ def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame, found: Sequ
             World(str(name), rows, [said for said in found if said.scope.world == name])
             for name, rows in frame.groupby("world")
         ],
-        cost=_rows(spent(store, sweeps)) if sweeps else [],
+        cost=_rows(cost),
+        total=_total(cost),
         lacking=lacking(store, sweeps),
     )
+
+
+def _total(cost: pd.DataFrame) -> dict[str, float]:
+    """Of the rows of `spent`; of hours and sub-words NaN where none are known."""
+    counted = cost[["stages", "uses", "done", "measured"]].sum()
+    return {**counted.to_dict(), **cost[["hours", "saved", "tokens"]].sum(min_count=1).to_dict()}
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from xstilts.results import figures, views
 from xstilts.results.aggregate import overall, whole
+from xstilts.results.question import groups
 from xstilts.results.question.printed import Said
 from xstilts.results.summary import FLAGS, primary, summary
 from xstilts.results.table import CELL, cut
@@ -49,6 +50,8 @@ class World:
         self.scale = figures.scale(self.summary)
         self.changed = bool((frame["inter"] != "none").any())
         self.flags = [flag for flag in ("synthetic", "partial") if frame[flag].any()]
+        self.invented = groups.invented(frame["language"])
+        self.unit = groups.unit(frame)
 
     # maps -----------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
+
+from xstilts.results.summary import SOURCE
 
 LANGUAGES = Path(__file__).parents[1] / "languages.csv"
 OTHER = "other"  # languages that the table of languages has not, such as those of the toy world
@@ -15,6 +18,17 @@ OTHER = "other"  # languages that the table of languages has not, such as those 
 def facts() -> pd.DataFrame:
     """Name, family (of Indo-European its branch) and script by language, of the languages of XTREME-R."""
     return pd.read_csv(LANGUAGES, index_col="language", keep_default_na=False)
+
+
+def invented(languages: Iterable[str]) -> bool:
+    """Whether they are those of the toy world: none but English is a language that we know."""
+    return not {*languages} & {*facts().index} - {SOURCE}
+
+
+def unit(frame: pd.DataFrame) -> str:
+    """What a table's `resource_gib` counts."""
+    made_up = frame["synthetic"].all() and invented(frame["language"])
+    return "thousand documents" if made_up else "GiB"
 
 
 def described(frame: pd.DataFrame) -> pd.DataFrame:
