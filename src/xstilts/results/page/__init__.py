@@ -80,8 +80,8 @@ def page(store: Store, sweeps: Sequence[Sweep], frame: pd.DataFrame, found: Sequ
 
 def _total(cost: pd.DataFrame) -> dict[str, float]:
     """Of the rows of `spent`; of hours and sub-words NaN where none are known."""
-    counted = cost[["stages", "uses", "done", "measured"]].sum()
-    return {**counted.to_dict(), **cost[["hours", "saved", "tokens"]].sum(min_count=1).to_dict()}
+    counts, known = ("stages", "uses", "done", "measured"), ("hours", "saved", "tokens")
+    return {name: cost[name].sum(min_count=name in known) for name in (*counts, *known)}
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
