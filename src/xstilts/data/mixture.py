@@ -104,9 +104,10 @@ class Mixture:
         """For what training does to the batch of a step, such as masking."""
         return np.random.default_rng([self.seed, _NOISE, step])
 
-    def dropout_seed(self, step: int) -> int:
-        """For torch's generators. With one a step, no state of them is needed to resume."""
-        return int(np.random.SeedSequence([self.seed, _DROPOUT, step]).generate_state(1, np.uint64)[0])
+    def dropout_seed(self, step: int, rank: int = 0) -> int:
+        """For torch's generators. With one a step and rank, no state of them is needed to resume."""
+        stream = [self.seed, _DROPOUT, step, *([rank] if rank else [])]
+        return int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0])
 
 
 # Streams of random numbers that share a seed and nothing else.

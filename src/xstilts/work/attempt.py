@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import __version__, files, owner
+from xstilts.model.parallel import ALONE, Group
 from xstilts.stage import Stage
 from xstilts.store import Fenced, Folder, forget_resume
 
@@ -36,6 +37,7 @@ class Attempt:
     report: Report  # to whoever watches
     stop: threading.Event
     rerun: bool = False  # beside a published attempt, to be compared with it
+    group: Group = ALONE  # the processes that do it together, of which the first one writes
     notes: dict[str, Any] = field(default_factory=dict)
     _told: float = 0.0
 
@@ -70,6 +72,8 @@ class Attempt:
     def progress(self, done: int, total: int, text: str = "") -> None:
         """Say how far we are; written and reported at most twice a second."""
         now = time.monotonic()
+        if not self.group.first:
+            return
         if now - self._told < 0.5 and done < total:
             return
         self._told = now

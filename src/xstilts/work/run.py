@@ -2,7 +2,8 @@
 
 It knows no cluster and no sweep: it claims a stage, does it from its frozen `stage.yaml`, and publishes. With `--serve`
 it reads one JSON request a line from standard input and answers with JSON events, so that one import of torch and
-transformers serves many stages; when its input ends, it saves its state and stops.
+transformers serves many stages; when its input ends, it saves its state and stops. Started by torchrun, its processes
+train together: the first one does what is said here, the others follow.
 """
 
 from __future__ import annotations
@@ -25,37 +26,43 @@ from typing import Any
 
 from xstilts import files, owner
 from xstilts.errors import UserError, reason
+from xstilts.model.parallel import ALONE, Group, Place, joined
 from xstilts.stage import Stage
 from xstilts.store import Fenced, Folder, Stopped, Store, begin, forget_resume, held, publish
 from xstilts.tracking.live import LIVE
 from xstilts.work.attempt import Attempt, Report
+from xstilts.work.follow import follow
 
 Request = dict[str, Any]
 
 
-def do(request: Request, report: Report, stop: threading.Event) -> str:
+def do(request: Request, report: Report, stop: threading.Event, group: Group = ALONE) -> str:
     """Do one stage. Returns done, reused, busy, stopped, failed or fenced; never raises for the stage's own failure.
 
     request: `stage` (its folder), `read` (further stores), `place` and `numerics` (of now, for the frozen ones),
     `rerun` (make a new attempt although it is done), `sources` (role -> attempt folder, to start from another attempt
     than the published one), `claim` (the number of one taken in advance, which the giver releases). The last event
-    reported is `end` with status, error, attempt and seconds.
+    reported is `end` with status, error, attempt and seconds. Of a group, the first rank calls this, while the others
+    `follow`.
     """
     end: dict[str, Any] = {"event": "end", "status": "failed", "error": None, "attempt": None, "seconds": None}
     try:
-        end |= _do(request, report, stop)
+        end |= _do(request, report, stop, group)
     except (UserError, OSError) as failure:  # before there was an attempt, or when it could not even be recorded
         end["error"] = reason(failure)
+    group.end(end["status"])
     report(end)
     return str(end["status"])
 
 
-def _do(request: Request, report: Report, stop: threading.Event) -> dict[str, Any]:
+def _do(request: Request, report: Report, stop: threading.Event, group: Group) -> dict[str, Any]:
     folder = Folder(Path(request["stage"]))
     store = Store(folder.root.parents[1], [Path(p) for p in request.get("read", [])])
     files.follow_group(store.root)
     stage = Stage.load(folder.spec)
-    stage = replace(stage, **{key: request[key] for key in ("place", "numerics") if key in request})
+    stage = replace(stage, **_now(request))
+    if stage.kind != "train" and group.size > 1:
+        raise UserError(f"{stage.label}: {group.size} processes train together, and only train: it is no training")
 
     def over() -> bool:
         return folder.marker.exists() and not request.get("rerun") and not folder.evicted
@@ -68,18 +75,31 @@ def _do(request: Request, report: Report, stop: threading.Event) -> dict[str, An
         return {"status": "busy"}
     try:
         # Between the look above and the claim, another process may have finished the stage.
-        return {"status": "reused"} if over() else _attempt(stage, folder, store, request, report, stop)
+        return {"status": "reused"} if over() else _attempt(stage, folder, store, request, report, stop, group)
     finally:
         if given is None:
             claim.release()
 
 
+def _now(request: Request) -> dict[str, Any]:
+    """What replaces frozen values of a stage."""
+    return {key: request[key] for key in ("place", "numerics") if key in request}
+
+
 def _attempt(
-    stage: Stage, folder: Folder, store: Store, request: Request, report: Report, stop: threading.Event
+    stage: Stage,
+    folder: Folder,
+    store: Store,
+    request: Request,
+    report: Report,
+    stop: threading.Event,
+    group: Group,
 ) -> dict[str, Any]:
     """Execute a claimed stage, and publish it unless it is a rerun."""
     sources = _sources(stage, store, request)
-    attempt = Attempt(stage, begin(folder), folder, sources, report, stop, bool(request.get("rerun")))
+    attempt = Attempt(stage, begin(folder), folder, sources, report, stop, bool(request.get("rerun")), group)
+    paths = {role: str(path) for role, path in sources.items()}
+    group.tell({"stage": str(folder.root), "attempt": str(attempt.folder), "sources": paths, "now": _now(request)})
     began = time.monotonic()
     attempt.write_record("running")
     if (tracker := stage.place.get("tracker")) and not attempt.rerun:
@@ -198,15 +218,26 @@ def main(argv: list[str] | None = None) -> int:
     if options.serve:
         return serve(stop)
     _on_signal(lambda *_: stop.set())
+    with joined(Place.torchrun(os.environ)) as group:
+        worst = _each(options.stages, stop, group)
+        if worst and group.size > 1:
+            sys.exit(worst)  # from here: nobody waits for ranks that may be gone
+    return worst
+
+
+def _each(stages: list[str], stop: threading.Event, group: Group) -> int:
+    """Do some stages one after the other; the exit status."""
     worst = 0
-    for path in options.stages:
-        events: list[dict[str, Any]] = []
-        status = do({"stage": path}, events.append, stop)
+    for path in stages:
+        events: list[dict[str, Any]] = [{"error": None}]
+        status = do({"stage": path}, events.append, stop, group) if group.first else follow(stop, group)
         error = events[-1]["error"]
         print(f"{Path(path).name}: {status}{f': {error}' if error else ''}", flush=True)
         worst = max(worst, 0 if status in ("done", "reused") else 1)
-        if stop.is_set():
+        if stop.is_set() or status == "stopped":
             return 130
+        if worst and group.size > 1:
+            break  # ranks may be gone
     return worst
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,17 +49,28 @@ class State:
         return self.step >= steps or self.diverged is not None or (patience is not None and since >= patience)
 
 
+def _newest(attempt: Attempt) -> Path | None:
+    """The resume state of an earlier attempt to go on from."""
+    found = None
+    if attempt.group.first:
+        found = next(filter(None, (files.recover(folder / "resume") for folder in attempt.earlier)), None)
+    told = attempt.group.tell(str(found) if found else None)
+    return Path(told) if told else None
+
+
 def resume(
     attempt: Attempt, trained: Trained, adamw: torch.optim.AdamW, facts: dict[str, Any]
 ) -> tuple[State, Weights | None, Metrics]:
     """The newest state of an earlier attempt, loaded into model and optimiser, or the state before the first step.
 
     `facts` are the numerics of this attempt. A difference is said and recorded; the result may then differ in its last
-    digits. Another number of trained embeddings is refused: their decay so far would be lost.
+    digits. Another number of trained embeddings is refused: their decay so far would be lost. All ranks load the state
+    that the first one finds; it holds nothing that is one rank's own.
     """
-    path = attempt.folder / "metrics.jsonl"
+    group = attempt.group
+    path = attempt.folder / "metrics.jsonl" if group.first else Path(os.devnull)
     attempt.note(machine=facts)
-    found = next(filter(None, (files.recover(folder / "resume") for folder in attempt.earlier)), None)
+    found = _newest(attempt)
     if found is None:
         return State(numerics=facts), None, Metrics(path)
     state = State(**checkpoint.read_state(found))
@@ -72,4 +85,6 @@ def resume(
     print(f"resumed after step {state.step} from {found}" + (f"; numerics changed: {changed}" if changed else ""))
     attempt.note(resumed={"attempt": found.parent.name, "step": state.step, "changed": changed})
     state.numerics = facts
+    if not group.first:
+        return state, None, Metrics(path)
     return state, best, Metrics(path, found / "metrics.jsonl")

@@ -12,16 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from xstilts.data.batches import Features, gather, micro_batches
+from xstilts.data.batches import Batch, Features, gather
 from xstilts.data.library import Library
 from xstilts.data.mixture import Mixture
 from xstilts.errors import UserError
 from xstilts.model import optimizer, vocabulary
+from xstilts.model.parallel import Group
 from xstilts.model.vocabulary import Table
 from xstilts.store import Stopped
-from xstilts.work import checkpoint, inputs
+from xstilts.work import checkpoint, inputs, share
 from xstilts.work.attempt import Attempt
 from xstilts.work.checkpoint import Trained, Weights
 from xstilts.work.entries import Entry
@@ -36,15 +38,17 @@ if TYPE_CHECKING:
 def run(attempt: Attempt) -> None:
     """Train what the stage says; leaves `checkpoint/` and `metrics.jsonl` in the attempt's folder.
 
-    Raises `Stopped` when asked to stop, after saving the state that the next attempt resumes from.
+    Raises `Stopped` when asked to stop, after saving the state that the next attempt resumes from. Every rank of the
+    attempt's group calls this; what ranks could disagree about (a signal, a clock, a score) is summed or told.
     """
     # What is trained on what.
     stage, recipe, seed = attempt.stage, attempt.stage.spec["recipe"], attempt.stage.spec["seed"]
+    group = attempt.group
     machine = Machine.of(stage.numerics, recipe["precision"])
     library = Library(stage.place["library"])
     tokenizer = inputs.tokenizer(library, stage)
     entries = [Entry.read(library, stage, values, tokenizer) for values in stage.spec["mixture"]]
-    _check(entries, recipe)
+    _check(entries, recipe, group)
     mixture = Mixture.plan([len(e.features) for e in entries], [e.rate for e in entries], recipe, seed)
     evaluate_every = recipe["eval_every"] or mixture.epoch
 
@@ -62,7 +66,9 @@ def run(attempt: Attempt) -> None:
     trained = Trained(encoder, heads).to(machine.device).train()
     adamw = optimizer.build(trained, recipe)
     broken = torch.zeros((), device=machine.device)  # see optimizer.step
-    state, best, metrics = resume(attempt, trained, adamw, machine.facts() | {"embeddings": rows})
+    facts = machine.facts() | {"embeddings": rows, "ranks": group.size}
+    group.agree(facts)
+    state, best, metrics = resume(attempt, trained, adamw, facts)
     earlier, began = state.seconds, time.monotonic()
     saved = began
 
@@ -70,18 +76,25 @@ def run(attempt: Attempt) -> None:
         # One update: the units of this step, in micro-batches whose summed gradients do not depend on the cut.
         turn, units = mixture.batch(state.step)
         entry = entries[turn]
-        torch.manual_seed(mixture.dropout_seed(state.step))
+        apart = entry.form.whole_batch and group.size > 1
+        torch.manual_seed(mixture.dropout_seed(state.step, group.rank))
         loss = terms = torch.zeros((), device=machine.device)
-        cuts = [units] if entry.form.whole_batch else micro_batches(entry.features, units, machine.budget)
-        for cut in cuts:
-            batch = entry.form.corrupt(gather(entry.features, cut), tokenizer, mixture.noise(state.step))
-            batch = batch.to(machine.device)
+        tokens = 0
+        for cut in share.cuts(entry.form, entry.features, units, machine.budget, group):
+            batch = _batch(entry, cut, tokenizer, mixture, state.step, machine)
+            tokens += len(batch.tokens)
             with machine.autocast():
                 hidden = encoder(batch.tokens, batch.starts, lengths=batch.lengths, firsts=entry.form.reads_firsts)
+                if apart:
+                    whole = _batch(entry, share.order(units, group), tokenizer, mixture, state.step, machine)
+                    batch, hidden = whole, share.together(entry.form, batch, hidden, whole, group)
                 part, count = entry.form.loss(heads[entry.name], hidden, batch)
             part.backward()
+            if apart and not group.first:  # all have the whole loss and the head's whole gradient: they count once
+                heads[entry.name].zero_grad(set_to_none=True)
+                continue
             loss, terms = loss + part.detach(), terms + count
-            state.tokens += len(batch.tokens)
+        loss, terms = group.add_up(trained.parameters(), loss, terms)
         rate = optimizer.rate(state.step, mixture.steps, recipe)
         norm = optimizer.step(adamw, rate, terms, recipe["clip"], broken)
         state.window.append((turn, loss / terms.clamp(min=1), norm))
@@ -92,26 +105,45 @@ def run(attempt: Attempt) -> None:
         ended = state.step == mixture.steps
         evaluate = ended or state.step % evaluate_every == 0
         log = ended or state.step % LOG_EVERY == 0
-        stop = attempt.stopping()
-        save = stop or time.monotonic() - saved > stage.numerics["save_every"]
+        late = time.monotonic() - saved > stage.numerics["save_every"]
+        stop, save, tokens = group.total(attempt.stopping(), late, tokens)
+        save = stop or save
+        state.tokens += tokens
         if evaluate or log or save:
             state.read_window()
         if log or state.diverged is not None:
             metrics.write(step=state.step, lr=rate, tokens=state.tokens, **summary(state.window, list(heads)))
             state.window = []
         if evaluate or state.diverged is not None:
-            best = _evaluate(state, trained, entries, machine, tokenizer, recipe, best, metrics)
+            if group.first:
+                best = _evaluate(state, trained, entries, machine, tokenizer, recipe, best, metrics)
+            state.history = group.tell(state.history)
         if save and state.diverged is None:
-            attempt.check()
-            checkpoint.save_state(attempt.folder / "resume", trained, adamw, best, asdict(state), metrics.path)
-            attempt.saved()
+            if group.first:
+                attempt.check()
+                checkpoint.save_state(attempt.folder / "resume", trained, adamw, best, asdict(state), metrics.path)
+                attempt.saved()
             saved = time.monotonic()
             if stop:
                 raise Stopped(f"after step {state.step} of {mixture.steps}")
         attempt.progress(state.step, mixture.steps, stage.label)
 
     metrics.close()
-    _publish(attempt, state, best or trained.weights(), table, entries, mixture.steps, machine)
+    if group.first:
+        _publish(attempt, state, best or trained.weights(), table, entries, mixture.steps, machine)
+
+
+def _batch(
+    entry: Entry,
+    index: np.ndarray,
+    tokenizer: PreTrainedTokenizerBase,
+    mixture: Mixture,
+    step: int,
+    machine: Machine,
+) -> Batch:
+    """Some units of a step, as the encoder reads them."""
+    batch = entry.form.corrupt(gather(entry.features, index), tokenizer, mixture.noise(step))
+    return batch.to(machine.device)
 
 
 def _read(entries: Sequence[Entry]) -> Iterator[Features]:
@@ -122,7 +154,9 @@ def _read(entries: Sequence[Entry]) -> Iterator[Features]:
             yield entry.selection.features
 
 
-def _check(entries: Sequence[Entry], recipe: Mapping[str, Any]) -> None:
+def _check(entries: Sequence[Entry], recipe: Mapping[str, Any], group: Group) -> None:
+    if any(entry.form.whole_batch for entry in entries) and recipe["batch_size"] < group.size:
+        raise UserError(f"{group.size} processes for steps of {recipe['batch_size']} pairs: ask for fewer")
     selects = recipe["checkpoint"] == "best" or recipe["patience"] is not None
     if selects and all(entry.selection is None for entry in entries):
         names = ", ".join(entry.name for entry in entries)
