@@ -6,6 +6,7 @@ import pytest
 from commandline import Planned, chain, done
 
 from xstilts.errors import UserError
+from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.budget import within
 from xstilts.sweep.cost import costs
 from xstilts.sweep.plan import Plan
@@ -30,7 +31,7 @@ def test_never_above_the_budget_and_never_a_cell_without_its_baseline(planned: P
     plan = measured(planned(*GRID, f"order={order}"))
     everything, before = hours(plan), 0
     for share in (0.3, 0.5, 0.8, 1.001):
-        part = within(plan, share * everything, lambda stage: 1)
+        part = within(plan, share * everything, here)
         assert hours(part) <= share * everything
         assert len(part.cells) == len(part.chains) >= before
         assert len(part.cells) + part.beyond == len(plan.cells)
@@ -46,25 +47,25 @@ def test_never_above_the_budget_and_never_a_cell_without_its_baseline(planned: P
 def test_several_devices_cost_several_times(planned: Planned) -> None:
     plan = measured(planned(*GRID))
     budget = 0.9 * hours(plan)
-    assert len(within(plan, budget, lambda stage: 2).cells) < len(within(plan, budget, lambda stage: 1).cells)
+    assert len(within(plan, budget, lambda stage: Asked("big", 2, None)).cells) < len(within(plan, budget, here).cells)
 
 
 def test_the_same_command_twice_is_the_same_plan(planned: Planned) -> None:
     plan = measured(planned(*GRID))
-    part = within(plan, 0.5 * hours(plan), lambda stage: 1)
+    part = within(plan, 0.5 * hours(plan), here)
     for name in part.stages:
         if not plan.store.done(name):
             done(plan, name)
-    assert set(within(plan, 0.5 * hours(plan), lambda stage: 1).stages) == set(part.stages)
+    assert set(within(plan, 0.5 * hours(plan), here).stages) == set(part.stages)
 
 
 def test_what_was_never_measured_has_no_price(planned: Planned) -> None:
     plan = planned(*GRID)
     done(plan, chain(plan, inter="none", target="xnli", seed=0)[0], seconds=60.0)
     with pytest.raises(UserError, match="how long these take: evaluate of base"):
-        within(plan, 10.0, lambda stage: 1)
+        within(plan, 10.0, here)
 
 
 def test_too_little_for_anything(planned: Planned) -> None:
     with pytest.raises(UserError, match="not enough for one cell"):
-        within(measured(planned(*GRID)), 0.01, lambda stage: 1)
+        within(measured(planned(*GRID)), 0.01, here)

@@ -16,11 +16,16 @@ class Asked:
     partition: str
     gpus: int
     memory: float | None  # bytes of the node's, not of a GPU's; None: all there is
+    tasks: int = 1  # processes that do it together
 
     @property
     def devices(self) -> int:
         """GPUs, or one CPU job."""
         return max(1, self.gpus)
+
+    def seconds(self, alone: float) -> float:
+        """How long it runs, from how long one process would: as if several were as much faster as there are."""
+        return alone / self.tasks
 
 
 def here(stage: Stage) -> Asked:

@@ -13,6 +13,7 @@ from math import isnan
 
 from xstilts.errors import UserError
 from xstilts.stage import Stage
+from xstilts.sweep.asked import Asked
 from xstilts.sweep.cell import Cell
 from xstilts.sweep.cost import costs
 from xstilts.sweep.plan import Plan
@@ -20,12 +21,12 @@ from xstilts.sweep.plan import Plan
 AXES = ("model", "target", "recipe", "seed")  # in which a cell and its baseline are the same
 
 
-def within(plan: Plan, hours: float, devices: Callable[[Stage], int]) -> Plan:
-    """The plan of what the budget is enough for. `devices`: how many a stage takes, for as long as it runs.
+def within(plan: Plan, hours: float, ask: Callable[[Stage], Asked]) -> Plan:
+    """The plan of what the budget is enough for. `ask`: what a stage takes, for as long as it runs.
 
     Raises `UserError` when a stage's time is not known, or when not one cell can be had.
     """
-    price = _prices(plan, devices)
+    price = _prices(plan, ask)
     left, taken, stages = hours, set[int](), set[str]()
     for group in _groups(plan):
         new = {stage for i in group for stage in plan.chains[i]} - stages
@@ -44,7 +45,7 @@ def within(plan: Plan, hours: float, devices: Callable[[Stage], int]) -> Plan:
     )
 
 
-def _prices(plan: Plan, devices: Callable[[Stage], int]) -> dict[str, float]:
+def _prices(plan: Plan, ask: Callable[[Stage], Asked]) -> dict[str, float]:
     """Device-hours of every stage."""
     found, unknown = {}, set()
     for name, cost in costs(plan).items():
@@ -52,7 +53,8 @@ def _prices(plan: Plan, devices: Callable[[Stage], int]) -> dict[str, float]:
         if cost.seconds is None or isnan(cost.seconds):
             unknown.add(f"{stage.kind} of {stage.about['model']}")
             continue
-        found[name] = cost.seconds / 3600 * max(1, devices(stage))
+        asked = ask(stage)
+        found[name] = asked.seconds(cost.seconds) / 3600 * asked.devices
     if unknown:
         raise UserError(
             f"budget=: nothing in this store says how long these take: {', '.join(sorted(unknown))}. "

@@ -95,7 +95,7 @@ class Command:
         planner = Planner(self.grid, self.store, library, self.baseline, keep, numerics, skip, tracker, order)
         if self.base.budget is None:
             return planner.plan()
-        return budget.within(planner.plan(), self.base.budget, lambda stage: asked.by(self.launcher)(stage).devices)
+        return budget.within(planner.plan(), self.base.budget, asked.by(self.launcher))
 
     def plan(self) -> int:
         workers = getattr(self.launcher, "workers", None) or 1

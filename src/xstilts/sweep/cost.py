@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from xstilts.stage import Stage
-from xstilts.sweep.measured import Like, measured
+from xstilts.sweep.measured import Like, measured, ranks
 from xstilts.sweep.plan import Plan
 
 #: Sub-words an item with special tokens, a format: XLM-R's tokenizer over the English training sets (rounded).
@@ -39,7 +39,7 @@ class Cost:
     """Of one stage. `flop` is NaN when sizes are not known before fetching."""
 
     flop: float
-    seconds: float | None  # measured on this store, on stages like this one
+    seconds: float | None  # of one process, as measured in this store on stages like this one
     disk: int  # bytes that stay until retention
     transient: int  # bytes while it runs
     memory: int = 0  # bytes on its device: the most that was measured, else at least its weights and what trains them
@@ -117,9 +117,10 @@ def _corrected(plan: Plan) -> dict[Like, float]:
     rates: dict[Like, list[float]] = {}
     for stage in plan.stages.values():
         folder = plan.store.folder(stage.id)
-        seconds = (folder.record() or {}).get("seconds") if folder.marker.exists() else None
-        if seconds:
-            rates.setdefault((stage.about["model"], stage.kind), []).append(tokens(stage) / seconds)
+        record = (folder.record() or {}) if folder.marker.exists() else {}
+        if record.get("seconds"):
+            rate = tokens(stage) / record["seconds"] / ranks(record)
+            rates.setdefault((stage.about["model"], stage.kind), []).append(rate)
     return {key: median(values) for key, values in rates.items()}
 
 

@@ -32,7 +32,7 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
     say(f"{many(len(plan.stages), 'unique stage')} for {many(uses, 'use')}; {len(needed)} to run", style="bold")
     if plan.beyond:
         say(f"the budget is not enough for {plan.beyond} more cells")
-    console.print(_stages(plan, needed, cost))
+    console.print(_stages(plan, needed, cost, ask))
     if needed:
         console.print(_partitions(needed, cost, ask))
     reused = [s for s in plan.stages if s not in needed]
@@ -60,7 +60,7 @@ def many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost]) -> Table:
+def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost], ask: Callable[[Stage], Asked]) -> Table:
     """One row a (kind, model): stages, left to run, compute."""
     rows: dict[tuple[str, str], list[Stage]] = defaultdict(list)
     for stage in plan.stages.values():
@@ -70,7 +70,7 @@ def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost]) -> Tabl
         table.add_column(name, justify="right")
     for (kind, model), stages in sorted(rows.items(), reverse=True):
         left = [s for s in stages if s.id in needed]
-        seconds = [cost[s.id].seconds for s in left]
+        seconds = [_seconds(cost[s.id], ask(s)) for s in left]
         hours = _hours(sum(s or 0.0 for s in seconds)) if left and None not in seconds else "-"
         flop = _flop([cost[s.id].flop for s in left])
         table.add_row(kind, Text(model), str(len(stages)), str(len(left)), flop, hours, _memory(stages, cost))
@@ -87,7 +87,7 @@ def _partitions(needed: dict[str, Stage], cost: dict[str, Cost], ask: Callable[[
     for name in ("to run", "GPU-hours", "not measured", "peak memory", "node memory asked"):
         table.add_column(name, justify="right")
     for partition, stages in sorted(rows.items()):
-        seconds = [(cost[stage.id].seconds, asked.gpus) for stage, asked in stages]
+        seconds = [(_seconds(cost[stage.id], asked), asked.gpus) for stage, asked in stages]
         known = [s * gpus for s, gpus in seconds if s is not None and not math.isnan(s)]
         hours = f"{sum(known) / 3600:.2f}" if known else "-"
         most = max((asked.memory or math.inf for _, asked in stages), default=math.inf)
@@ -95,6 +95,11 @@ def _partitions(needed: dict[str, Stage], cost: dict[str, Cost], ask: Callable[[
         memory = _memory([stage for stage, _ in stages], cost)
         table.add_row(Text(partition), str(len(stages)), hours, str(len(stages) - len(known)), memory, wanted)
     return table
+
+
+def _seconds(cost: Cost, asked: Asked) -> float | None:
+    """How long a stage runs on what is asked for it."""
+    return None if cost.seconds is None else asked.seconds(cost.seconds)
 
 
 def _memory(stages: Iterable[Stage], cost: dict[str, Cost]) -> str:

@@ -21,7 +21,7 @@ Like = tuple[str, str]  # a model's name and a kind of stage
 class Measured:
     """Of the stages that are done, in the store and in those that it reads."""
 
-    speed: dict[Like, float]  # tokens a second, the median
+    speed: dict[Like, float]  # tokens a second and process, the median
     memory: dict[Like, int]  # bytes, the largest
     devices: list[str]
 
@@ -38,11 +38,16 @@ def measured(plan: Plan) -> Measured:
         if key not in wanted:
             continue
         if record.get("seconds") and notes.get("tokens"):
-            speed[key].append(notes["tokens"] / record["seconds"])
+            speed[key].append(notes["tokens"] / record["seconds"] / ranks(record))
         if notes.get("peak_memory"):
             memory[key] = max(memory.get(key, 0), notes["peak_memory"])
         devices.update([notes["machine"]["device"]] if "machine" in notes else [])
     return Measured({key: median(values) for key, values in speed.items()}, memory, sorted(devices))
+
+
+def ranks(record: dict[str, Any]) -> int:
+    """How many processes did a stage together, by its attempt's record."""
+    return int(record.get("notes", {}).get("machine", {}).get("ranks", 1))
 
 
 def _records(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:

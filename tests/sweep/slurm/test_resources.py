@@ -50,7 +50,8 @@ def test_more_of_what_was_short(ending: str, mem_gb: int, timeout_min: int) -> N
     ("keys", "gpus"),
     [
         ({}, 1),
-        ({"gpus_per_node": 4, "nodes": 2}, 8),
+        ({"gpus_per_node": 4}, 4),
+        ({"gpus_per_node": 4, "tasks_per_node": 4, "nodes": 2, "mode": "pool"}, 1),
         ({"gpus_per_node": 0}, 0),
         ({"gpus_per_node": None, "gres": "gpu:2"}, 2),
         ({"gpus_per_node": None, "gres": "gpu:a100:3"}, 3),
@@ -60,3 +61,17 @@ def test_more_of_what_was_short(ending: str, mem_gb: int, timeout_min: int) -> N
 )
 def test_what_a_plan_counts(keys: dict[str, object], gpus: int) -> None:
     assert settings(**keys, partition="big").asked(stage("train", 0)) == Asked("big", gpus, 8e9)
+
+
+@pytest.mark.parametrize("gpus", [{"gpus_per_node": 4}, {"gpus_per_node": None, "gpus_per_task": 1}])
+def test_several_tasks_are_a_training_s_and_have_a_gpu_each(gpus: dict[str, object]) -> None:
+    keys = {"tasks_per_node": 4, "nodes": 2, **gpus}
+    found = settings(stages={"any": {"train": keys}}, gpus_per_task=None)
+    asked = found.asked(stage("train", 0))
+    assert (asked.gpus, asked.tasks, asked.seconds(800)) == (8, 8, 100)
+    assert found.asked(stage("evaluate", 0)).tasks == 1
+    with pytest.raises(UserError, match=r"an evaluation is one process.*stages\.MODEL\.train"):
+        settings(**keys).shape(stage("evaluate", 0))
+    with pytest.raises(UserError, match="4 tasks and 1 GPUs a node"):
+        settings(tasks_per_node=4, gpus_per_node=1).shape(stage("train", 0))
+    assert settings(tasks_per_node=4, gpus_per_node=0).asked(stage("train", 0)).tasks == 4

@@ -12,7 +12,7 @@ from typing import Any
 from xstilts.errors import UserError
 from xstilts.owner import user
 from xstilts.store import Store
-from xstilts.sweep.slurm import queue
+from xstilts.sweep.slurm import queue, ranks
 from xstilts.sweep.slurm.journal import Submission
 from xstilts.sweep.slurm.resources import Settings
 
@@ -111,8 +111,11 @@ class Arrays:
         """Of submitit's executor: what the user's keys say, and what makes a stage's job one."""
         more = {"hold": True, "requeue": True, "kill-on-invalid-dep": "yes", **shape.get("additional_parameters", {})}
         seconds = shape["timeout_min"] * 60
+        # One task that dies ends the others, whatever they wait for.
+        together = {"srun_args": ["--kill-on-bad-exit=1"]} if ranks.count(shape) > 1 else {}
         return {
             **shape,
+            **together,
             "name": self.entry.name,
             "additional_parameters": more,
             "setup": [*(shape.get("setup") or []), *self.environment],

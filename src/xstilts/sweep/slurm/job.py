@@ -3,6 +3,9 @@
 Slurm says stop in two ways. The user's signal (USR2, before the time limit or a preemption) and TERM (a preemption, or
 `scancel`) both let the stage save its state at the end of the step. Then the job goes back to the queue under its own
 id, so that what depends on it keeps waiting; unless somebody cancelled it.
+
+Of a job with several tasks every one calls this. The first does what is said above; the others train with it, and say
+and write nothing. They need not save: a state holds nothing that is one task's own.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xstilts import files
 from xstilts.errors import UserError
 from xstilts.store import Claim, Folder, Store
-from xstilts.sweep.slurm import queue
+from xstilts.sweep.slurm import queue, ranks
+
+if TYPE_CHECKING:
+    from xstilts.model.parallel import Group
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -35,11 +41,25 @@ class StageJob:
 
     def __call__(self) -> str:
         stop = listen()
+        from xstilts.model.parallel import joined
+
+        with joined(ranks.place()) as group:
+            return self._do(stop, group) if group.first else self._follow(stop, group)
+
+    def _follow(self, stop: threading.Event, group: Group) -> str:
+        """The part of the other tasks."""
+        from xstilts.work.follow import follow
+
+        status = follow(stop, group)
+        print(f"{Path(self.stage).name}: {status}, says the first task", flush=True)
+        return status
+
+    def _do(self, stop: threading.Event, group: Group) -> str:
         from xstilts.work.run import do
 
         folder, events = Folder(Path(self.stage)), list[dict[str, Any]]()
         request = {"stage": self.stage, "read": list(self.read), "claim": self.claim}
-        status = do(request, events.append, stop)
+        status = do(request, events.append, stop, group)
         print(f"{folder.root.name}: {status}", flush=True)
         claim = folder.root / "claims" / f"{self.claim}.json"
         if status == "stopped" and hand_over(self.tries):

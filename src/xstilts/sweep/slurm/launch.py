@@ -26,8 +26,7 @@ def execute(plan: Plan, sweep: Sweep, keys: dict[str, Any]) -> Outcome:
         raise UserError("hydra/launcher=slurm: there is no sbatch here; log in to the cluster, or leave it out")
     settings = Settings(keys)
     settings.check()
-    pooled = str(getattr(keys["mode"], "name", keys["mode"])) == "pool"
-    if pooled:
+    if settings.pooled:
         found = pool.submit(plan, sweep, settings)
         _tell_nodes(found, len(pool.live(plan.store, sweep.name)))
     else:

@@ -79,7 +79,7 @@ def submit(plan: Plan, sweep: Sweep, settings: Settings) -> Submitted:
         return found
     code = snapshot.take(store.root)
     entry = journal.start(store, sweep.name, code.name, [])
-    shape = {"exclusive": True, **settings.common, "nodes": 1}
+    shape = {"exclusive": True, **settings.common, "nodes": 1, "tasks_per_node": 1}
     call = PoolJob(str(store.root), tuple(map(str, store.read)), sweep.name, plan.keep, settings.tries)
     try:
         arrays = array.Arrays(entry, settings, code, store, next(iter(plan.stages.values())).numerics)

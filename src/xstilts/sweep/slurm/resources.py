@@ -1,7 +1,8 @@
 """What a stage asks Slurm for: by its model and kind, never part of what it is.
 
 The launcher's own keys hold for every stage; `stages.MODEL.KIND` (a model's name or `any`, then train or evaluate)
-replaces some of them. A stage whose last job ran out of memory or time asks for more, within `limits`.
+replaces some of them. A stage whose last job ran out of memory or time asks for more, within `limits`. A training of
+several tasks (`nodes` x `tasks_per_node`) runs on all of them together, a GPU each.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from xstilts.errors import UserError, choices
 from xstilts.stage import Stage
 from xstilts.sweep.asked import Asked
+from xstilts.sweep.slurm import ranks
 
 #: Keys of the launcher that are no resource of a job.
 OURS = ("_target_", "submitit_folder", "name", "max_num_timeout", "mode", "stages", "limits", "max_jobs")
@@ -45,15 +47,23 @@ class Settings:
                     valid = [k for k in self.keys if k not in OURS]
                     raise UserError(f"hydra.launcher.stages.{model}.{stage.kind}.{key}: {choices(key, valid)}")
                 found[key] = value
-        return {key: value for key, value in found.items() if value is not None}
+        shape = {key: value for key, value in found.items() if value is not None}
+        _check_tasks(stage, shape)
+        return shape
+
+    @property
+    def pooled(self) -> bool:
+        """Whether whole nodes take stage after stage (mode=pool)."""
+        return str(getattr(self.keys["mode"], "name", self.keys["mode"])) == "pool"
 
     def asked(self, stage: Stage) -> Asked:
-        """What a stage takes of the cluster, for the price of a plan."""
-        shape = self.shape(stage)
-        gres = re.match(r"gpu(?::[^:]+)??(?::(\d+))?$", str(shape.get("gres") or ""))
-        each = shape.get("gpus_per_node") or (int(gres[1] or 1) if gres else 0)
+        """What a stage takes of the cluster, for the price of a plan. A pool gives each one of its GPUs."""
+        shape = self.common if self.pooled else self.shape(stage)
         memory = shape["mem_gb"] * 1e9 if shape.get("mem_gb") else None
-        return Asked(str(shape.get("partition") or "default"), each * shape.get("nodes", 1), memory)
+        partition, gpus = str(shape.get("partition") or "default"), _gpus(shape)
+        if self.pooled:
+            return Asked(partition, min(gpus, 1), memory)
+        return Asked(partition, gpus * shape.get("nodes", 1), memory, ranks.count(shape))
 
     def check(self) -> None:
         """Refuse a misspelt kind of stage before anything is submitted."""
@@ -73,3 +83,28 @@ class Settings:
         wanted = before * FACTOR
         limit = self.keys["limits"].get(key)
         return {**shape, key: max(shape.get(key) or 0, min(wanted, limit) if limit else wanted)}
+
+
+def _gpus(shape: Mapping[str, Any]) -> int:
+    """GPUs a node, in whichever of Slurm's ways they are asked for."""
+    if gres := re.match(r"gpu(?::[^:]+)??(?::(\d+))?$", str(shape.get("gres") or "")):
+        return int(gres[1] or 1)
+    tasks = shape.get("tasks_per_node") or 1
+    return int(shape.get("gpus_per_node") or (shape.get("gpus_per_task") or 0) * tasks)
+
+
+def _check_tasks(stage: Stage, shape: Mapping[str, Any]) -> None:
+    """Raises `UserError` for tasks that would have nothing to do, or no GPU of their own, or several."""
+    if ranks.count(shape) == 1:
+        return
+    if stage.kind != "train":
+        raise UserError(
+            f"{stage.label}: an evaluation is one process, and nodes={shape.get('nodes', 1)} "
+            f"tasks_per_node={shape.get('tasks_per_node', 1)}: set them below hydra.launcher.stages.MODEL.train"
+        )
+    tasks, gpus = shape.get("tasks_per_node", 1), _gpus(shape)
+    if gpus not in (0, tasks):
+        raise UserError(
+            f"{stage.label}: {tasks} tasks and {gpus} GPUs a node; several tasks train on a GPU each: "
+            "set tasks_per_node and gpus_per_node to the same number"
+        )

@@ -158,7 +158,14 @@ class Driver:
 
     def _reserve(self, arrays: Arrays, why: str) -> None:
         """A place in the queue for the job that submits the rest, made by taking one back if need be."""
-        shape = {**self.settings.common, "timeout_min": 30, "gpus_per_node": 0, "mem_gb": 4, "nodes": 1}
+        shape = {
+            **self.settings.common,
+            "timeout_min": 30,
+            "gpus_per_node": 0,
+            "mem_gb": 4,
+            "nodes": 1,
+            "tasks_per_node": 1,
+        }
         while self.found.next is None:
             try:
                 self.found.next = arrays.alone(wave.following(arrays.entry), shape)
