@@ -66,7 +66,7 @@ def test_what_a_plan_counts(keys: dict[str, object], gpus: int) -> None:
 @pytest.mark.parametrize("gpus", [{"gpus_per_node": 4}, {"gpus_per_node": None, "gpus_per_task": 1}])
 def test_several_tasks_are_a_training_s_and_have_a_gpu_each(gpus: dict[str, object]) -> None:
     keys = {"tasks_per_node": 4, "nodes": 2, **gpus}
-    found = settings(stages={"any": {"train": keys}}, gpus_per_task=None)
+    found = settings(stages={"any": {"train": keys}}, gpus_per_task=None, tasks_per_node=1)
     asked = found.asked(stage("train", 0))
     assert (asked.gpus, asked.tasks, asked.seconds(800)) == (8, 8, 100)
     assert found.asked(stage("evaluate", 0)).tasks == 1
