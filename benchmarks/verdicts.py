@@ -3,7 +3,8 @@
     python benchmarks/verdicts.py [--sweeps 500] [--seed 0] [--only TRUTH ...] [--out benchmarks/verdicts.jsonl]
 
 Every sweep has its own random numbers, a truth's name among what seeds them. Per truth it prints the verdicts, and for
-four estimates the share of 95 % intervals that hold the true value. A row of --out can be taken again alone.
+four estimates the share of 95 % intervals that hold the true value. A row of --out can be taken again alone. Ctrl-C
+ends a truth early and keeps what was counted: the same row as with as many --sweeps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -55,21 +57,31 @@ def true(truth: Truth) -> dict[str, float]:
     }
 
 
+def each(name: str, sweeps: int, seed: int) -> Iterator[tuple[str, dict[str, Estimate]]]:
+    """`once` of the sweeps of one truth, until somebody interrupts."""
+    grid = Grid()
+    try:
+        for k in range(sweeps):
+            yield once(TRUTHS[name], crc32(f"{name} {seed} {k}".encode()), grid)
+    except KeyboardInterrupt:
+        return
+
+
 def measure(name: str, sweeps: int, seed: int) -> dict:
     """All sweeps of one truth."""
-    grid, values = Grid(), true(TRUTHS[name])
+    values = true(TRUTHS[name])
     verdicts: Counter[str] = Counter()
     held: Counter[str] = Counter()
     widths: Counter[str] = Counter()
     began = time.process_time()
-    for k in range(sweeps):
-        verdict, found = once(TRUTHS[name], crc32(f"{name} {seed} {k}".encode()), grid)
+    for verdict, found in each(name, sweeps, seed):
         verdicts[verdict] += 1
         for what, estimate in found.items():
             low, high = estimate.interval()
             held[what] += low <= values[what] <= high
             widths[what] += (high - low) / 2
     wrong = sum(n for verdict, n in verdicts.items() if verdict not in (RIGHT[name], "cannot tell"))
+    sweeps = max(verdicts.total(), 1)
     return {
         "truth": name,
         "sweeps": sweeps,
