@@ -23,7 +23,7 @@ from scipy import linalg
 from scipy.special import stdtr, stdtrit
 
 Array = NDArray[np.floating]
-STEPS, TOLERANCE = 60, 1e-4  # of Fisher scoring, and of the change of variances against the whole one
+STEPS, TOLERANCE = 500, 1e-4  # of Fisher scoring, ten but along a ridge; of the change of variances to the whole one
 NONE = 1e-8  # a variance that is rounding
 FLOOR = 1e-6  # of the residual variance, against the whole one: rows without noise would leave nothing to divide by
 
