@@ -71,6 +71,7 @@ class Launch:
             preexec_fn=_in_terminal if terminal else _default_signals,
         )
         self.pid = self.process.pid
+        self.said = ""
 
     def processes(self) -> list[psutil.Process]:
         """All that are alive, of this launch."""
@@ -83,7 +84,17 @@ class Launch:
         """Its exit status and what it said; fails when it leaves anybody behind."""
         output, _ = self.process.communicate(timeout=DEADLINE)
         until(lambda: not self.processes(), "nobody is left behind", 10)
-        return self.process.returncode, output or ""
+        return self.process.returncode, self.said + (output or "")
+
+    def reads(self, text: str) -> None:
+        """Wait until it has said this."""
+        assert self.process.stdout
+        while text not in self.said:
+            assert select.select([self.process.stdout], [], [], DEADLINE)[0], f"waited {DEADLINE} s for {text!r}"
+            # Not by the file object, whose buffer `communicate` would not see.
+            got = os.read(self.process.stdout.fileno(), 65536).decode()
+            assert got, f"ended before it said {text!r}: {self.said}"
+            self.said += got
 
     def until(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for a condition while this launch runs."""

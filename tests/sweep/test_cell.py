@@ -39,6 +39,13 @@ def test_names_say_what_was_changed(planned: Planned) -> None:
     }
 
 
+def test_a_world_is_the_same_wherever_its_folders_lie(planned: Planned) -> None:
+    moved = [planned("target=tatoeba", "model=mini", "world=files", f"world.root=/{name}") for name in ("one", "two")]
+    assert [plan.cells[0].place for plan in moved] == ["files", "files"]
+    (cell,) = planned("target=tatoeba", "world=toy", "recipe=toy", "world.weights=null", "world.seed=3").cells
+    assert cell.place == "toy[weights=null,seed=3]", "toy weights are other models"
+
+
 def test_overrides_and_a_swept_value_give_the_same_cell(planned: Planned) -> None:
     alone = planned("target=xnli", "recipe.target.lr=0.00002")
     swept = planned("target=xnli", "recipe.target.lr=1e-5,2e-5")

@@ -266,6 +266,20 @@ def test_without_an_intermediate_phase_there_is_nothing_for_a_regime(found: Conf
     assert names(made, "inter", "regime") == [("none", "english"), ("mnli", "english"), ("mnli", "english_mlm")]
 
 
+@pytest.mark.parametrize("more", [(), ("experiment=body",), ("experiment=heirs",)], ids=" ".join)
+def test_the_baseline_has_nothing_of_what_is_set_of_others(found: ConfigLoader, more: tuple[str, ...]) -> None:
+    """Else one sweep's baseline has another name than the next one's, or is none."""
+    mixture = "inter.mixture=[{name: mnli, tasks: [mnli]}]"
+    made = cells(gridded(found, "inter=squad", mixture, "regime.languages=[en,de]", "target=xnli", *more))
+    of = {cell.names["inter"]: cell for cell in made}
+    assert of["none"].names["regime"] == "english"
+    assert of["none"].regime.languages == ["en"]
+    assert not of["none"].inter.mixture
+    (other,) = set(of) - {"none"}
+    assert of[other].names["regime"] == "english[languages=[en,de]]"
+    assert of[other].inter.mixture
+
+
 def test_baselines_keep_what_was_set_for_all(found: ConfigLoader) -> None:
     made = cells(gridded(found, "inter=mnli", "regime=english_mlm", "target=xnli", "recipe.target.lr=1e-5,2e-5"))
     assert names(made, "inter", "regime", "recipe") == [

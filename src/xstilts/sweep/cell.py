@@ -10,6 +10,9 @@ from xstilts.config import Inter, Model, Recipe, Regime, Target, World, typed
 from xstilts.errors import UserError
 from xstilts.sweep.grid import Choice
 
+#: Keys of a world that say where things lie, and nothing of what they are.
+FOLDERS = ("root", "translations", "tokenizer", "mirror")
+
 
 @dataclass(frozen=True, eq=False)
 class Cell:
@@ -25,6 +28,12 @@ class Cell:
         """What identifies the cell in tables."""
         labels = {group: self.choices[group].label for group in ("model", "inter", "regime", "target", "recipe")}
         return {**labels, "seed": self.seed}
+
+    @property
+    def place(self) -> str:
+        """The world's name in tables: the same wherever its folders lie, so that sweeps of several folders compare."""
+        choice = self.choices["world"]
+        return choice.without(FOLDERS if self.world.kind == "toy" else (*FOLDERS, "weights"))
 
     @property
     def inter(self) -> Inter:

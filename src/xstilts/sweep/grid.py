@@ -8,7 +8,7 @@ of whole cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
@@ -40,8 +40,13 @@ class Choice:
     @property
     def label(self) -> str:
         """The name, and what was changed of it."""
-        changed = ",".join(v.removeprefix(f"++{self.group}.") for v in self.values)
-        return f"{self.name}[{changed}]" if changed else self.name
+        return self.without(())
+
+    def without(self, keys: Container[str]) -> str:
+        """The label without what was changed of these keys."""
+        changed = [v.removeprefix(f"++{self.group}.") for v in self.values]
+        told = ",".join(v for v in changed if v.split("=")[0] not in keys)
+        return f"{self.name}[{told}]" if told else self.name
 
     @cached_property
     def object(self) -> Any:
@@ -105,9 +110,9 @@ class Grid:
         return Point(choices, seed, (*fixed, *named, *below, f"seed={seed}"))
 
     def choice(self, group: str, name: str) -> Choice:
-        """A choice that was not asked for, such as the baseline, with the constants that apply to it."""
+        """A choice that was not asked for, such as the baseline: what is set below the group is set of others."""
         if (group, name) not in self._added:
-            self._added[group, name] = self._compose_choice(group, name, ())
+            self._added[group, name] = self._compose_choice(group, name, (), asked=False)
         return self._added[group, name]
 
     def _choices(self, group: str) -> list[Choice]:
@@ -133,13 +138,14 @@ class Grid:
                 raise UserError(f"{group}={name}: its suite names {member!r}; {choices(str(member), valid)}")
         return [m for member in choice.raw["suite"] for m in self._members(group, member, values)]
 
-    def _compose_choice(self, group: str, name: str, values: tuple[str, ...]) -> Choice:
-        kept = tuple(c for c in self.constants if _head(c) == group)
+    def _compose_choice(self, group: str, name: str, values: tuple[str, ...], asked: bool = True) -> Choice:
+        kept = tuple(c for c in self.constants if asked and _head(c) == group)
         plain = _plain(CONF / group / f"{name}.yaml")
         if plain is None or self._experiment is None:
             # Any other axis may stand at any of its values here: they do not reach into this group.
             others = [_assign(a.key, a.values[0]) for a in self.axes if a.group != group]
-            config = self.compose([*others, f"{group}={name}", *values])
+            others += [c for c in self.constants if _head(c) != group]
+            config = compose(self.loader, [*others, f"{group}={name}", *kept, *values], self.config)
         else:
             config = OmegaConf.create({group: plain})
             config.merge_with({group: self._experiment.get(group, {})})

@@ -75,7 +75,7 @@ def _compare(plan: Plan, evaluation: str, attempt: Path, console: Console) -> No
     published = plan.store.folder(evaluation).published
     assert published is not None
     cell = plan.cells[0]
-    noise = spread(table(plan.store), {**cell.names, "world": cell.choices["world"].label})
+    noise = spread(table(plan.store), {**cell.names, "world": cell.place})
     label = f"{plan.stages[evaluation].label}: old is attempt {published.name}, new is attempt {attempt.name}"
     console.print(Text(label, "bold"), soft_wrap=True)
     show_comparison(compare(published / "scores.parquet", attempt / "scores.parquet", noise), console)

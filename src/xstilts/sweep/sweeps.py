@@ -129,7 +129,7 @@ def record(plan: Plan, command: list[str], name: str | None) -> Sweep:
             {
                 **one.names,
                 "parameters": one.model.parameters,
-                "world": one.choices["world"].label,
+                "world": one.place,
                 "synthetic": one.world.synthetic,
                 "partial": any(inputs.partial(inputs.task(name)) for name in {task.name, *_trained_on(plan, ids)}),
                 "same_task": one.same_task,
