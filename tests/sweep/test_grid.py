@@ -267,10 +267,10 @@ def test_without_an_intermediate_phase_there_is_nothing_for_a_regime(found: Conf
 
 
 @pytest.mark.parametrize("more", [(), ("experiment=body",), ("experiment=heirs",)], ids=" ".join)
-def test_the_baseline_has_nothing_of_what_is_set_of_others(found: ConfigLoader, more: tuple[str, ...]) -> None:
+def test_the_baseline_has_nothing_of_what_is_set_of_others(own: ConfigLoader, more: tuple[str, ...]) -> None:
     """Else one sweep's baseline has another name than the next one's, or is none."""
     mixture = "inter.mixture=[{name: mnli, tasks: [mnli]}]"
-    made = cells(gridded(found, "inter=squad", mixture, "regime.languages=[en,de]", "target=xnli", *more))
+    made = cells(gridded(own, "inter=squad", mixture, "regime.languages=[en,de]", "target=xnli", *more))
     of = {cell.names["inter"]: cell for cell in made}
     assert of["none"].names["regime"] == "english"
     assert of["none"].regime.languages == ["en"]
