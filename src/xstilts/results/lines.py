@@ -50,7 +50,7 @@ class Number:
     @classmethod
     def change(cls, mean: Any, spread: bool = False) -> Number:
         style = QUIET if abs(mean.change) < 0.05 else UP if mean.change > 0 else DOWN
-        return cls._of(mean, mean.change, mean.change_n, mean.change_sd if spread else nan, "+.1f", style)
+        return cls._of(mean, mean.change, mean.change_n, mean.change_sd if spread else nan, "+z.1f", style)
 
     @classmethod
     def _of(cls, mean: Any, value: float, count: int, sd: float, form: str, style: str) -> Number:

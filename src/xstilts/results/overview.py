@@ -75,7 +75,7 @@ def _score(mean: Any) -> Text:
 def _change(mean: Any) -> Text:
     if pd.isna(mean.change):
         return Text()
-    return Text(f"{mean.change:+.1f}", style=QUIET if abs(mean.change) < 0.05 else UP if mean.change > 0 else DOWN)
+    return Text(f"{mean.change:+z.1f}", style=QUIET if abs(mean.change) < 0.05 else UP if mean.change > 0 else DOWN)
 
 
 def _notes(found: pd.DataFrame, suite: Suite, chosen: pd.DataFrame | None) -> Iterator[str]:

@@ -65,7 +65,7 @@ def single_tasks(evidence: Evidence) -> Claim:
     each = {name: over_seeds(table[name]) for name in there}
     needed = {"mnli", "hellaswag"} <= set(there) and {"squad", "squad_v2"} & set(there)
     mean = over_seeds(table[there].mean(axis=1)) if needed else NOTHING
-    note = "large is above 5; " + "; ".join(f"{name} {estimate.value:+.1f}" for name, estimate in each.items())
+    note = "large is above 5; " + "; ".join(f"{name} {estimate.value:+z.1f}" for name, estimate in each.items())
     return _claim(1, text, "mean change over targets, of the three", mean, 7.6, _against(mean, 5.0), note)
 
 
@@ -77,7 +77,7 @@ def multitask_is_best(evidence: Evidence) -> Claim:
         return _claim(2, text, "multitask minus the best single task", NOTHING, nan, UNKNOWN, "no such cells")
     best = table[singles].mean().idxmax()
     gap = over_seeds(table["multitask"] - table[best])
-    said = f"multitask {table['multitask'].mean():+.1f}, best single task {best} {table[best].mean():+.1f}"
+    said = f"multitask {table['multitask'].mean():+z.1f}, best single task {best} {table[best].mean():+z.1f}"
     return _claim(2, text, "multitask minus the best single task", gap, nan, _against(gap), f"{said}; published +8.7")
 
 
@@ -158,7 +158,7 @@ def english_is_enough(evidence: Evidence) -> Claim:
     verdicts = [_against(gap) for gap in gaps.values()]
     verdict = CONTRADICTED if CONTRADICTED in verdicts else SUPPORTED if set(verdicts) == {SUPPORTED} else UNKNOWN
     note = "; ".join(
-        f"{name} {'no cells' if isnan(gap.value) else format(gap.value, '+.1f')}" for name, gap in gaps.items()
+        f"{name} {'no cells' if isnan(gap.value) else format(gap.value, '+z.1f')}" for name, gap in gaps.items()
     )
     return _claim(6, text, "English minus the better of the two others", worst, nan, verdict, note)
 

@@ -88,7 +88,7 @@ def heat(table: pd.DataFrame, marked: set[tuple[str, str]] = frozenset(), title:
     reach = max(float(np.nanpercentile(np.abs(values), 90)) if np.isfinite(values).any() else 0.0, 1.0)
     axes.imshow(values, cmap=UP_DOWN, vmin=-reach, vmax=reach, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        said = "-" if np.isnan(value) else f"{value:+.1f}"
+        said = "-" if np.isnan(value) else f"{value:+z.1f}"
         same = (str(table.index[row]), str(table.columns[column])) in marked
         dark = not np.isnan(value) and abs(value) > 0.7 * reach
         axes.text(

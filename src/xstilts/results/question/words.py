@@ -36,7 +36,7 @@ def points(estimate: Estimate) -> str:
     if not estimate.se > 0:
         return "unknown"
     low, high = estimate.interval()
-    return f"{estimate.value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{estimate.value:+z.1f} [{low:+z.1f}, {high:+z.1f}]"
 
 
 def headline(found: Answer) -> str:
