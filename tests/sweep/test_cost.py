@@ -9,7 +9,7 @@ import pytest
 from commandline import Planned, chain, done
 
 from xstilts.stage import Stage
-from xstilts.sweep.cost import Cost, costs, longest, peak_disk, priorities, seed, tokens
+from xstilts.sweep.cost import Cost, costs, longest, peak_disk, priorities, seed, shared, tokens
 from xstilts.sweep.measured import measured
 
 BASE, BLOCKS = 277453056, 277453056 - 250002 * 768
@@ -70,6 +70,15 @@ def test_compute_and_disk_of_a_chain(planned: Planned) -> None:
     rows = sum(part["rows"] for part in plan.stages[tatoeba].spec["parts"].values())
     assert rows > 30000
     assert cost[tatoeba].flop == 2 * (BLOCKS * 7 // 12) * rows * 30  # 7 of 12 layers
+
+
+def test_what_sharing_saves(planned: Planned) -> None:
+    """Counted by hand: mnli comes before both targets, and a job a cell would train it twice."""
+    plan = planned("recipe=matched", "inter=mnli", "target=pawsx,panx", "baseline=false")
+    each = {stage.label: costs(plan)[stage.id].flop for stage in plan.stages.values()}
+    once = math.fsum(count for count in each.values() if not math.isnan(count))
+    assert shared(plan) == pytest.approx((once + each["base > mnli"]) / once)
+    assert shared(planned("inter=none", "target=panx")) == 1
 
 
 def test_the_longest_path_and_what_goes_first(planned: Planned) -> None:

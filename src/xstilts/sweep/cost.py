@@ -124,6 +124,14 @@ def _corrected(plan: Plan) -> dict[Like, float]:
     return {key: median(values) for key, values in rates.items()}
 
 
+def shared(plan: Plan) -> float:
+    """Compute of every cell alone over that of every stage once; stages of unknown size are left out of both."""
+    each = {stage.id: flop(stage, tokens(stage)) for stage in plan.stages.values()}
+    known = {stage: count for stage, count in each.items() if count == count}
+    alone = math.fsum(known.get(stage, 0.0) for chain in plan.chains for stage in chain)
+    return alone / math.fsum(known.values()) if any(known.values()) else math.nan
+
+
 def priorities(plan: Plan, needed: Iterable[str]) -> dict[str, float]:
     """What goes first has the largest: compute on the longest path from a stage to the end.
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from xstilts.stage import Stage
 from xstilts.sweep import sweeps
 from xstilts.sweep.asked import Asked, here
-from xstilts.sweep.cost import Cost, costs, longest, peak_disk
+from xstilts.sweep.cost import Cost, costs, longest, peak_disk, shared
 from xstilts.sweep.measured import measured
 from xstilts.sweep.plan import Plan
 
@@ -30,6 +30,8 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
     say(f"{many(len(plan.cells), 'cell')}{added if plan.baseline_added else ''}", style="bold")
     uses = sum(map(len, plan.chains))
     say(f"{many(len(plan.stages), 'unique stage')} for {many(uses, 'use')}; {len(needed)} to run", style="bold")
+    if (saved := shared(plan)) >= 1.05:
+        say(f"a job a cell would compute {saved:.1f} times as much")
     if plan.beyond:
         say(f"the budget is not enough for {plan.beyond} more cells")
     console.print(_stages(plan, needed, cost, ask))
