@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from commandline import Planned, fill
 
 from xstilts.config import Do
@@ -269,6 +270,32 @@ def test_mistakes_in_files_are_refused(
         check([f"{group}={Path(name).stem}"])
     complain(str(caught.value), said)
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("partion: gpu", ["conf/site/local.yaml", "'hydra.launcher.partion'", "did you mean 'partition'"]),
+        ("mem_gb: lots", ["conf/site/local.yaml", "mem_gb=lots", "number"]),
+        ("partition: [a", ["local.yaml", "line 1"]),
+    ],
+)
+def test_mistakes_in_a_cluster_s_own_file_are_refused(
+    own: Callable[[str, str], None], text: str, said: list[str], elsewhere: Path
+) -> None:
+    own("site/local.yaml", text)
+    with pytest.raises(UserError) as caught:
+        check(["hydra/launcher=slurm"])
+    complain(str(caught.value), said)
+    assert check(["hydra/launcher=workstation"]), "whoever does not submit is not troubled"
+
+
+def test_the_example_of_a_cluster_s_own_file_works(own: Callable[[str, str], None]) -> None:
+    text = (CONF / "site/example.yaml").read_text()
+    own("site/local.yaml", text)
+    keys = yaml.safe_load(text)
+    launcher = compose.compose(compose.loader(), ["hydra/launcher=slurm", "hydra.launcher.mem_gb=64"]).hydra.launcher
+    assert {key: launcher[key] for key in keys} == {**keys, "mem_gb": 64}, "what is typed wins"
 
 
 # the real command ----------------------------------------------------------------------------------------------------

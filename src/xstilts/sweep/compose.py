@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from xstilts.config import explain
 from xstilts.errors import UserError
 from xstilts.task import CONF
 
@@ -39,6 +41,11 @@ def compose(
 
 def _line(error: BaseException) -> str:
     """What went wrong and why, without Hydra's search path and hints."""
+    below = error.__context__
+    if (file := re.match("In '(.+)': .* raised while composing", str(error))) and isinstance(
+        below, OmegaConfBaseException
+    ):
+        return f"conf/{file[1]}.yaml: {explain(below)}"
     said = []
     cause: BaseException | None = error
     while cause is not None:
