@@ -98,7 +98,7 @@ def _progress(progress: dict[str, Any] | None, record: dict[str, Any] | None) ->
     if not progress or not progress["total"]:
         return ""
     share = progress["done"] / progress["total"]
-    text = f"{share:.0%} {progress['text']}".strip()
+    text = f"{share:.0%}"
     if record and 0 < share < 1:
         spent = time.time() - record["started"]
         text += f", about {spent / share - spent:.0f} s left"
