@@ -71,7 +71,7 @@ class Bench:
         def run(number: int) -> training.Measured:
             attempt = training.attempted(self.made, "nli", shape, "auto", self.place, way, number)
             firsts.append(attempt.first)
-            return training.measured(self.made, "nli", way, number, attempt)
+            return training.measured(self.made, "nli", way, number, attempt.measured)
 
         return run
 
@@ -87,7 +87,7 @@ class Bench:
             except torch.OutOfMemoryError as error:
                 table.add_row(name, "does not fit", "", "", str(error).split(".")[0])
                 continue
-            rate = training.measured(self.made, "nli", way, 0, attempt).rate("wall")
+            rate = training.measured(self.made, "nli", way, 0, attempt.measured).rate("wall")
             flop = 6 * shape.blocks * rate
             memory = f"{attempt.notes['peak_memory'] / 1e9:.1f} GB"
             table.add_row(name, f"{rate:,.0f}", f"{flop / 1e12:.1f}", f"{flop / product:.0%}", memory)

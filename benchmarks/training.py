@@ -98,8 +98,8 @@ class Timed(Attempt):
             self.measured = self.clock.read(0)
 
 
-def attempted(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way, number: int) -> Timed:
-    """A whole training stage in a store of its own, done; loading and saving are not counted, logging is."""
+def staged(made: Library, kind: str, shape: Shape, embeddings: str, way: Way, number: int) -> Stage:
+    """The stage that trains the library's one task from random weights."""
     task = TASKS[kind]
     manifest, model = made.manifest(kind), made.model_manifest("bench")
     assert manifest is not None
@@ -122,7 +122,12 @@ def attempted(made: Library, kind: str, shape: Shape, embeddings: str, place: Pa
         "embeddings": embeddings,
     }
     spec = {"model": identity, "mixture": [entry], "recipe": way.recipe, "seed": number}
-    stage = Stage("train", spec, {}, {}, {"library": str(made.root), "model": "bench"}, numerics)
+    return Stage("train", spec, {}, {}, {"library": str(made.root), "model": "bench"}, numerics)
+
+
+def attempted(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way, number: int) -> Timed:
+    """A whole training stage in a store of its own, done; loading and saving are not counted, logging is."""
+    stage = staged(made, kind, shape, embeddings, way, number)
     with tempfile.TemporaryDirectory(dir=place) as store:
         home = Store(Path(store)).enter(stage)
         attempt = Timed(stage, begin(home), home, {}, lambda event: None, threading.Event())
@@ -133,17 +138,18 @@ def attempted(made: Library, kind: str, shape: Shape, embeddings: str, place: Pa
 
 def ours(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way) -> Callable[[int], Measured]:
     def run(number: int) -> Measured:
-        return measured(made, kind, way, number, attempted(made, kind, shape, embeddings, place, way, number))
+        attempt = attempted(made, kind, shape, embeddings, place, way, number)
+        return measured(made, kind, way, number, attempt.measured)
 
     return run
 
 
-def measured(made: Library, kind: str, way: Way, number: int, attempt: Timed) -> Measured:
-    """Useful tokens of its measured steps, and their seconds."""
+def measured(made: Library, kind: str, way: Way, number: int, clock: Measured) -> Measured:
+    """Useful tokens of the steps that the clock was read over."""
     features = _features(made, kind)
     mixture = train.Mixture.plan([len(features)], [None], way.recipe, number)
     tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, way.steps + 1))
-    return Measured(tokens, attempt.measured.cpu, attempt.measured.wall)
+    return Measured(tokens, clock.cpu, clock.wall)
 
 
 def theirs(made: Library, kind: str, shape: Shape, padding: str, place: Path, way: Way) -> Callable[[int], Measured]:
