@@ -63,7 +63,7 @@ def bare(made: Library, kind: str, shape: Shape) -> Callable[[int], Measured]:
         machine, recipe = Machine.of(stage.numerics, "fp32"), stage.spec["recipe"]
         entry, trained = model(made, stage)
         tokenizer = inputs.tokenizer(made, stage)
-        mixture = train.Mixture.plan([len(entry.features)], [None], recipe, number)
+        mixture = train.Mixture.plan([entry.features.lengths], [None], recipe, number)
         adamw = optimizer.build(trained, recipe)
         cuts = [share.cuts(entry.form, entry.features, mixture.batch(s)[1], machine.budget, ALONE) for s in range(21)]
         steps = [

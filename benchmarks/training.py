@@ -7,7 +7,7 @@ size, learning rate schedule, clipping and AdamW (fused, which is the Trainer's 
 - dynamic: every batch padded to its longest item;
 - grouped: dynamic, over batches of its own length-grouped sampler, which changes which examples meet in a step;
 - xstilts: the stage process's own loop (`xstilts.work.train`), on random batches; `(whole table)` is the same with
-  numerics.embeddings=whole.
+  numerics.embeddings=whole, `(bucketed)` the same on batches of similar length (recipe.common.bucket=50, another training).
 
 The Trainer gets features that are tokenized already. A round is four measured steps after one that is not, of batches
 that are drawn anew every round: random ones for all but `grouped`, which gets its batches from everywhere in a
@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,17 @@ class Way:
     batch: int = 32
     device: str = "cpu"
     precision: str = "fp32"
+    bucket: int | None = None  # steps whose units are exchanged
 
     @property
     def recipe(self) -> dict[str, Any]:
-        return {**RECIPE, "batch_size": self.batch, "steps": self.steps + 1, "precision": self.precision}
+        return {
+            **RECIPE,
+            "batch_size": self.batch,
+            "steps": self.steps + 1,
+            "precision": self.precision,
+            "bucket": self.bucket,
+        }
 
 
 class Timed(Attempt):
@@ -147,7 +154,7 @@ def ours(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, w
 def measured(made: Library, kind: str, way: Way, number: int, clock: Measured) -> Measured:
     """Useful tokens of the steps that the clock was read over."""
     features = _features(made, kind)
-    mixture = train.Mixture.plan([len(features)], [None], way.recipe, number)
+    mixture = train.Mixture.plan([features.lengths], [None], way.recipe, number)
     tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, way.steps + 1))
     return Measured(tokens, clock.cpu, clock.wall)
 
@@ -256,6 +263,7 @@ def main() -> None:
             **{how: theirs(made, options.kind, shape, how, place, way) for how in ("max length", "dynamic", "grouped")},
             "xstilts (whole table)": ours(made, options.kind, shape, "whole", place, way),
             "xstilts": ours(made, options.kind, shape, "auto", place, way),
+            "xstilts (bucketed)": ours(made, options.kind, shape, "auto", place, replace(way, bucket=50)),
         }
         if options.only:
             contestants = {name: contestants[name] for name in options.only.split(",")}

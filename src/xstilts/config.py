@@ -113,6 +113,7 @@ class Training:
     sampler: Sampler | None = None  # of several tasks
     temperature: float | None = None
     cap: int | None = None  # of a task's size in the sampler
+    bucket: int | None = None  # steps whose units are sorted by length before they are cut into batches; null: random
 
 
 @dataclass

@@ -19,13 +19,24 @@ def recipe(**changes: Any) -> dict[str, Any]:
     return {**length, "sampler": "proportional", "temperature": 1.0, "cap": None, **changes}
 
 
+def planned(sizes: list[int], rates: list[float | None], given: dict[str, Any], seed: int) -> Mixture:
+    """Of entries whose units are of all lengths."""
+    lengths = [np.random.default_rng(size).integers(1, 99, size) for size in sizes]
+    return Mixture.plan(lengths, rates, given, seed)
+
+
 sizes = st.lists(st.integers(1, 50), min_size=1, max_size=4)
 
 
-@given(sizes, st.integers(1, 9), st.integers(0, 2**31), st.sampled_from(["proportional", "temperature", "uniform"]))
-def test_a_step_is_a_pure_function_of_seed_and_step(sizes: list[int], batch: int, seed: int, sampler: str) -> None:
-    plan = recipe(batch_size=batch, steps=20, sampler=sampler, temperature=2.0, cap=10)
-    first, second = (Mixture.plan(sizes, [None] * len(sizes), plan, seed) for _ in range(2))
+@given(
+    *(sizes, st.integers(1, 9), st.integers(0, 2**31), st.sampled_from(["proportional", "temperature", "uniform"])),
+    st.sampled_from([None, 2, 7]),
+)
+def test_a_step_is_a_pure_function_of_seed_and_step(
+    sizes: list[int], batch: int, seed: int, sampler: str, bucket: int | None
+) -> None:
+    plan = recipe(batch_size=batch, steps=20, sampler=sampler, temperature=2.0, cap=10, bucket=bucket)
+    first, second = (planned(sizes, [None] * len(sizes), plan, seed) for _ in range(2))
     straight = [first.batch(step) for step in range(20)]
     for step in [7, 19, 0, 7, 3]:
         entry, units = second.batch(step)
@@ -36,7 +47,7 @@ def test_a_step_is_a_pure_function_of_seed_and_step(sizes: list[int], batch: int
 
 @given(sizes, st.integers(1, 9), st.integers(0, 2**31))
 def test_every_unit_once_an_epoch(sizes: list[int], batch: int, seed: int) -> None:
-    mixture = Mixture.plan(sizes, [None] * len(sizes), recipe(batch_size=batch, steps=40), seed)
+    mixture = planned(sizes, [None] * len(sizes), recipe(batch_size=batch, steps=40), seed)
     streams: dict[int, list[int]] = {entry: [] for entry in range(len(sizes))}
     for step in range(mixture.steps):
         entry, units = mixture.batch(step)
@@ -47,10 +58,29 @@ def test_every_unit_once_an_epoch(sizes: list[int], batch: int, seed: int) -> No
             assert sorted(stream[begin : begin + sizes[entry]]) == list(range(sizes[entry]))
 
 
+@given(sizes, st.integers(1, 9), st.integers(2, 12), st.integers(0, 2**31))
+def test_buckets_exchange_units_of_neighbouring_steps_alone(
+    sizes: list[int], batch: int, bucket: int, seed: int
+) -> None:
+    """The same units in every bucket as without, in batches that do not overlap in length, in random order."""
+    usual, grouped = (
+        planned(sizes, [None] * len(sizes), recipe(batch_size=batch, steps=60, bucket=b), seed) for b in (None, bucket)
+    )
+    assert np.array_equal(usual.turns, grouped.turns)
+    for entry in range(len(sizes)):
+        steps = np.flatnonzero(usual.turns == entry)
+        for mine in (steps[k : k + bucket] for k in range(0, len(steps) - bucket + 1, bucket)):
+            units = [grouped.batch(int(step))[1] for step in mine]
+            before = [usual.batch(int(step))[1] for step in mine]
+            assert sorted(np.concatenate(units)) == sorted(np.concatenate(before))
+            spans = sorted((grouped.lengths[entry][own].min(), grouped.lengths[entry][own].max()) for own in units)
+            assert all(high <= low for (_, high), (low, _) in zip(spans, spans[1:], strict=False))
+
+
 @given(st.lists(st.integers(1, 10_000), min_size=2, max_size=5), st.integers(1, 400), st.integers(0, 9))
 def test_shares_are_exact_to_a_step(sizes: list[int], steps: int, seed: int) -> None:
     rates = [0.3, *[None] * (len(sizes) - 1)]
-    mixture = Mixture.plan(sizes, rates, recipe(steps=steps), seed)
+    mixture = planned(sizes, rates, recipe(steps=steps), seed)
     turns = Counter(mixture.turns.tolist())
     for entry, share in enumerate(shares(sizes, rates, recipe())):
         assert abs(turns[entry] - share * steps) <= 1
@@ -68,20 +98,20 @@ def test_samplers() -> None:
     ("epochs", "size", "batch", "steps"), [(1, 8, 4, 2), (3, 10, 4, 8), (0.5, 100, 10, 5), (2, 1, 4, 1)]
 )
 def test_steps_of_epochs(epochs: float, size: int, batch: int, steps: int) -> None:
-    mixture = Mixture.plan([size], [None], recipe(epochs=epochs, batch_size=batch), 0)
+    mixture = planned([size], [None], recipe(epochs=epochs, batch_size=batch), 0)
     assert mixture.steps == steps
 
 
 def test_a_fixed_rate_comes_on_top_of_the_epochs_of_the_others() -> None:
-    mixture = Mixture.plan([80, 1000], [None, 0.2], recipe(epochs=1), 0)
+    mixture = planned([80, 1000], [None, 0.2], recipe(epochs=1), 0)
     assert Counter(mixture.turns.tolist()) == {0: 20, 1: 5}
     assert mixture.epoch == 25
 
 
 def test_another_seed_is_another_order() -> None:
-    one, two = (Mixture.plan([100], [None], recipe(epochs=1), seed) for seed in (0, 1))
+    one, two = (planned([100], [None], recipe(epochs=1), seed) for seed in (0, 1))
     assert one.batch(0)[1].tolist() != two.batch(0)[1].tolist()
-    assert one.batch(0)[1].tolist() != Mixture.plan([100], [None], recipe(epochs=2), 0).batch(25)[1].tolist()
+    assert one.batch(0)[1].tolist() != planned([100], [None], recipe(epochs=2), 0).batch(25)[1].tolist()
 
 
 @pytest.mark.parametrize(
@@ -96,4 +126,4 @@ def test_another_seed_is_another_order() -> None:
 )
 def test_what_cannot_work_is_refused(rates: list[float | None], changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Mixture.plan([5, 5], rates, recipe(**changes), 0)
+        planned([5, 5], rates, recipe(**changes), 0)

@@ -193,7 +193,7 @@ LEAVES: dict[str, Any] = {
     "lr": 2e-5, "warmup": 0.2, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.98, "eps": 1e-6, "clip": 0.5,
     "batch_size": 24, "epochs": 1.5, "steps": 77, "max_length": 128, "stride": 64, "max_query_length": 32,
     "dropout": 0.2, "precision": "fp32", "checkpoint": "last", "eval_every": 50, "selection_items": 7, "patience": 3,
-    "sampler": "uniform", "temperature": 2.0, "cap": 5,
+    "sampler": "uniform", "temperature": 2.0, "cap": 5, "bucket": 50,
 }  # fmt: skip
 OF_MIXTURES = {"sampler", "temperature", "cap"}
 OF_EVALUATION = {"max_length", "stride", "max_query_length", "precision"}

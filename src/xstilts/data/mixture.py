@@ -60,14 +60,20 @@ class Mixture:
     epoch: int  # steps in which the entries without a fixed rate are seen once
     turns: np.ndarray  # int64 [steps], the entry of each step
     draws: np.ndarray  # int64 [steps], how often that entry had its turn before
+    lengths: Sequence[np.ndarray]  # tokens of each unit of each entry
+    bucket: int | None  # steps of an entry whose units are exchanged until each has units of similar length
 
     @classmethod
-    def plan(cls, sizes: Sequence[int], rates: Sequence[float | None], recipe: Mapping[str, Any], seed: int) -> Mixture:
+    def plan(
+        cls, lengths: Sequence[np.ndarray], rates: Sequence[float | None], recipe: Mapping[str, Any], seed: int
+    ) -> Mixture:
         """The steps of a recipe: `steps` of them, or `epochs` over the entries without a fixed rate.
 
         Entries with a fixed rate come on top, so that the others see their epochs. Every entry has its share of the
-        steps, exact to one step; only the order of the turns is random.
+        steps, exact to one step; only the order of the turns is random. `lengths`: tokens of each unit, an array an
+        entry.
         """
+        sizes = [len(own) for own in lengths]
         if (recipe["epochs"] is None) == (recipe["steps"] is None):
             raise UserError("a recipe has either epochs or steps; set the other one to null")
         share = shares(sizes, rates, recipe)
@@ -83,7 +89,8 @@ class Mixture:
         for entry in range(len(sizes)):
             mine = turns == entry
             draws[mine] = np.arange(mine.sum())
-        return cls(tuple(sizes), recipe["batch_size"], seed, max(1, round(epoch)), turns, draws)
+        bucket = recipe.get("bucket")
+        return cls(tuple(sizes), recipe["batch_size"], seed, max(1, round(epoch)), turns, draws, lengths, bucket)
 
     @property
     def steps(self) -> int:
@@ -94,11 +101,21 @@ class Mixture:
 
         A unit is seen once an epoch; a batch that reaches over the end of one takes the rest from the next.
         """
-        entry = int(self.turns[step])
-        first = int(self.draws[step]) * self.batch_size
-        epochs, places = np.divmod(np.arange(first, first + self.batch_size), self.sizes[entry])
+        entry, draw = int(self.turns[step]), int(self.draws[step])
+        if self.bucket is None:
+            return entry, self._stream(entry, draw, 1)
+        number, place = divmod(draw, self.bucket)
+        units = self._stream(entry, number * self.bucket, self.bucket)
+        grouped = units[np.argsort(self.lengths[entry][units], kind="stable")].reshape(self.bucket, self.batch_size)
+        order = np.random.default_rng([self.seed, _BUCKET, entry, number]).permutation(self.bucket)
+        return entry, grouped[order[place]]
+
+    def _stream(self, entry: int, draw: int, draws: int) -> np.ndarray:
+        """The units of so many draws of an entry, int64 [draws * batch_size]: shuffled epochs, end to end."""
+        first = draw * self.batch_size
+        epochs, places = np.divmod(np.arange(first, first + draws * self.batch_size), self.sizes[entry])
         orders = {epoch: _permutation(self.sizes[entry], self.seed, entry, epoch) for epoch in set(epochs.tolist())}
-        return entry, np.array([orders[e][p] for e, p in zip(epochs.tolist(), places, strict=True)], dtype=np.int64)
+        return np.array([orders[e][p] for e, p in zip(epochs.tolist(), places, strict=True)], dtype=np.int64)
 
     def noise(self, step: int) -> np.random.Generator:
         """For what training does to the batch of a step, such as masking."""
@@ -111,7 +128,7 @@ class Mixture:
 
 
 # Streams of random numbers that share a seed and nothing else.
-_TURNS, _ORDER, _NOISE, _DROPOUT = range(4)
+_TURNS, _ORDER, _NOISE, _DROPOUT, _BUCKET = range(5)
 
 
 @lru_cache(maxsize=32)

@@ -11,11 +11,12 @@ from xstilts.config import Checkpoint, Recipe, Sampler, Training
 from xstilts.errors import UserError
 from xstilts.task import Task
 
-_MAY_BE_NULL = {"epochs", "steps", "dropout", "eval_every", "selection_items", "patience", "cap"}
+_MAY_BE_NULL = {"epochs", "steps", "dropout", "eval_every", "selection_items", "patience", "cap", "bucket"}
 #: What a value must fulfil to be one that can be trained with.
 _RULES = {
     "at least 0": ("lr", "weight_decay", "stride"),
     "at least 1": ("batch_size", "steps", "max_query_length", "eval_every", "selection_items", "patience", "cap"),
+    "at least 2": ("bucket",),
     "at least 8": ("max_length",),  # the special tokens of a pair, and something of both
     "more than 0": ("eps", "clip", "epochs", "temperature"),
     "from 0 to 1": ("warmup",),
@@ -24,6 +25,7 @@ _RULES = {
 _HOLDS = {
     "at least 0": lambda v: v >= 0,
     "at least 1": lambda v: v >= 1,
+    "at least 2": lambda v: v >= 2,
     "at least 8": lambda v: v >= 8,
     "more than 0": lambda v: v > 0,
     "from 0 to 1": lambda v: 0 <= v <= 1,
@@ -55,6 +57,8 @@ def training(recipe: Recipe, entries: Sequence[dict[str, Any]], phase: str, mode
         values["sampler"], values["temperature"], values["cap"] = "proportional", 1.0, None
     elif values["cap"] is not None and values["sampler"] is not Sampler.temperature:
         raise UserError(f"recipe={recipe.name}: cap={values['cap']} {where} needs sampler=temperature")
+    if values["bucket"] is None:
+        del values["bucket"]  # ids are those of before there was the key
     return {k: v.value if isinstance(v, Enum) else v for k, v in values.items()}
 
 

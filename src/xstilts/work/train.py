@@ -49,7 +49,7 @@ def run(attempt: Attempt) -> None:
     tokenizer = inputs.tokenizer(library, stage)
     entries = [Entry.read(library, stage, values, tokenizer) for values in stage.spec["mixture"]]
     _check(entries, recipe, group)
-    mixture = Mixture.plan([len(e.features) for e in entries], [e.rate for e in entries], recipe, seed)
+    mixture = Mixture.plan([e.features.lengths for e in entries], [e.rate for e in entries], recipe, seed)
     evaluate_every = recipe["eval_every"] or mixture.epoch
 
     # The model: the encoder of an earlier stage or the pretrained one, heads always fresh.
