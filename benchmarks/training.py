@@ -7,7 +7,7 @@ size, learning rate schedule, clipping and AdamW (fused, which is the Trainer's 
 - dynamic: every batch padded to its longest item;
 - grouped: dynamic, over batches of its own length-grouped sampler, which changes which examples meet in a step;
 - xstilts: the stage process's own loop (`xstilts.work.train`), on random batches; `(whole table)` is the same with
-  numerics.embeddings=whole, `(bucketed)` the same on batches of similar length (recipe.common.bucket=50, another training).
+  numerics.embeddings=whole, `(bucketed)` on batches of similar length (recipe.common.bucket=50, another training).
 
 The Trainer gets features that are tokenized already. A round is four measured steps after one that is not, of batches
 that are drawn anew every round: random ones for all but `grouped`, which gets its batches from everywhere in a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_buckets_exchange_units_of_neighbouring_steps_alone(
             before = [usual.batch(int(step))[1] for step in mine]
             assert sorted(np.concatenate(units)) == sorted(np.concatenate(before))
             spans = sorted((grouped.lengths[entry][own].min(), grouped.lengths[entry][own].max()) for own in units)
-            assert all(high <= low for (_, high), (low, _) in zip(spans, spans[1:], strict=False))
+            assert all(high <= low for (_, high), (low, _) in pairwise(spans))
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=2, max_size=5), st.integers(1, 400), st.integers(0, 9))
