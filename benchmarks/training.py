@@ -127,6 +127,7 @@ def staged(made: Library, kind: str, shape: Shape, embeddings: str, way: Way, nu
         "micro_tokens": None,
         "save_every": 1e9,
         "embeddings": embeddings,
+        "shard": False,
     }
     spec = {"model": identity, "mixture": [entry], "recipe": way.recipe, "seed": number}
     return Stage("train", spec, {}, {}, {"library": str(made.root), "model": "bench"}, numerics)

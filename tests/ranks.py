@@ -1,14 +1,16 @@
-"""Several processes that do one stage together, as torchrun would start them."""
+"""Several processes that do one stage, or call one function, together, as torchrun would start them."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from xstilts.model.parallel import Place
 from xstilts.store import Folder
 
 #: Imports torch and transformers once, for all ranks of all tests.
@@ -18,9 +20,7 @@ _FORKS.set_forkserver_preload(["xstilts.work.run", "xstilts.work.train", "transf
 
 def start(folder: Folder, size: int, outputs: Path) -> list[BaseProcess]:
     """The ranks of a stage; what each prints goes to a file of `outputs`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _port()
     outputs.mkdir(parents=True, exist_ok=True)
     processes = []
     for rank in range(size):
@@ -30,6 +30,23 @@ def start(folder: Folder, size: int, outputs: Path) -> list[BaseProcess]:
         process.start()
         processes.append(process)
     return processes
+
+
+def call(function: Callable[[Place, Path], None], size: int, folder: Path) -> list[BaseProcess]:
+    """Ranks that each call a function with their place, and a folder to write into."""
+    port = _port()
+    processes = []
+    for rank in range(size):
+        place = Place(rank, size, rank, "127.0.0.1", port)
+        processes.append(_FORKS.Process(target=function, args=(place, folder), daemon=True))
+        processes[-1].start()
+    return processes
+
+
+def _port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def ended(processes: list[BaseProcess], seconds: float = 120) -> list[int | None]:

@@ -57,12 +57,20 @@ RECIPE = {
     "temperature": 1.0,
     "cap": None,
 }
-NUMERICS = {"device": "cpu", "threads": 1, "micro_tokens": 64, "embeddings": "auto", "save_every": 1e9}
+NUMERICS = {
+    "device": "cpu",
+    "threads": 1,
+    "micro_tokens": 64,
+    "embeddings": "auto",
+    "shard": False,
+    "save_every": 1e9,
+}
 
 TOPIC = Task("topic", "classification", labels=["even", "odd"], train="en/train", metric="accuracy")
 TEXT = Task("text", "mlm", train="en/train", metric="accuracy")
 TWINS = Task("twins", "nearest", metric="accuracy")
 QUESTIONS = Task("questions", "dual_encoder", metric="map20")
+PARITY = Task("parity", "tagging", labels=["even", "odd"], metric="accuracy")
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -91,7 +99,11 @@ def library(root: Path) -> Library:
         texts = {"query": _texts(rng, rows), "candidate": _texts(rng, rows)}
         ids = {"id": _ids(rows), "kind": ["pair"] * rows, "positives": [[f"c{i}"] for i in range(rows)]}
         made.write(QUESTIONS, name, _table("dual_encoder", **ids, **texts))
-    for task in (TOPIC, TEXT, TWINS, QUESTIONS):
+    for name, rows in {"en/train": 30, "en/selection": 10}.items():
+        words = [text.split() for text in _texts(rng, rows)]
+        tags = [[PARITY.labels[int(word[1:]) % 2] for word in row] for row in words]
+        made.write(PARITY, name, _table("tagging", id=_ids(rows), tokens=words, tags=tags))
+    for task in (TOPIC, TEXT, TWINS, QUESTIONS, PARITY):
         made.finish(task, {}, "test", complete=True)
     with made.write_model("tiny", {}, "test") as folder:
         tokenizer().save_pretrained(folder)

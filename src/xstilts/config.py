@@ -237,6 +237,7 @@ class Numerics:
     micro_tokens: int | None = None  # tokens a micro-batch; null: what was measured best a device
     save_every: float = 300.0  # seconds between two resume states
     embeddings: str = "auto"  # trained: whole table, rows used by the data, or auto: those where it pays
+    shard: bool = False  # of a training on several GPUs each keeps a share of the weights, gradients and moments
 
     def __post_init__(self) -> None:
         if self.device not in ("auto", "cpu", "cuda"):

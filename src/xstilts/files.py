@@ -80,11 +80,7 @@ def folder(path: Path) -> Iterator[Path]:
     old = path.with_name(f".{path.name}.old")
     try:
         yield temporary
-        for name in temporary.rglob("*"):
-            if name.is_file():  # safetensors, for one, lets nobody else read what it writes
-                name.chmod(temporary.stat().st_mode & 0o666)
-            _sync(name)
-        _sync(temporary)
+        settle(temporary)
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.rename(path, old)
@@ -94,6 +90,15 @@ def folder(path: Path) -> Iterator[Path]:
         raise
     _sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def settle(path: Path) -> None:
+    """Force all of a folder to the disk, readable by whom the folder is. For who writes into another's `folder`."""
+    for name in path.rglob("*"):
+        if name.is_file():  # safetensors, for one, lets nobody else read what it writes
+            name.chmod(path.stat().st_mode & 0o666)
+        _sync(name)
+    _sync(path)
 
 
 def remove(path: Path) -> int:

@@ -34,7 +34,7 @@ def test_schedule_is_the_published_one(steps: int, warmup: float) -> None:
 def test_update_is_that_of_plain_adamw() -> None:
     """Summed gradients over two cuts, against torch's own unfused AdamW on the mean loss."""
     ours, theirs = model(), model()
-    fused = optimizer.build(ours, RECIPE)
+    fused = optimizer.build(ours.parameters(), RECIPE)
     decayed = [p for p in theirs.parameters() if p.dim() > 1]
     rest = [p for p in theirs.parameters() if p.dim() < 2]
     groups = [{"params": decayed, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0}]
@@ -56,7 +56,7 @@ def test_update_is_that_of_plain_adamw() -> None:
 
 def test_a_gradient_that_is_not_finite_changes_nothing_ever_after() -> None:
     net = model()
-    fused = optimizer.build(net, RECIPE)
+    fused = optimizer.build(net.parameters(), RECIPE)
     broken = torch.zeros(())
     one = torch.tensor(1)
     net(torch.randn(6, 4)).sum().backward()
@@ -72,7 +72,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing_ever_after() -> None:
 def test_parameters_of_an_idle_head_rest() -> None:
     """A step that reaches one head only leaves the other as it is: no decay, no moments."""
     heads = nn.ModuleDict({"one": nn.Linear(2, 2), "two": nn.Linear(2, 2)})
-    fused = optimizer.build(heads, RECIPE)
+    fused = optimizer.build(heads.parameters(), RECIPE)
     before = copy.deepcopy(heads["two"].state_dict())
     heads["one"](torch.ones(2)).sum().backward()
     optimizer.step(fused, 0.01, torch.tensor(1), None, torch.zeros(()))

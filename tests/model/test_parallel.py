@@ -54,7 +54,8 @@ def test_who_is_missed_may_have_left_word(pair: tuple[Group, Group], monkeypatch
 
 def test_a_single_process_sends_nothing() -> None:
     loss, terms, weight = torch.tensor(2.0), torch.tensor(3), torch.nn.Parameter(torch.ones(2))
-    assert ALONE.add_up([weight], loss, terms) == (loss, terms)
+    assert ALONE.add_up(loss, terms) == (loss, terms)
+    ALONE.add_gradients([weight])
     assert weight.grad is None
     assert ALONE.total(True, 0, 7) == [1, 0, 7]
     assert ALONE.tell("x") == "x"

@@ -13,6 +13,7 @@ import tiny
 from xstilts.errors import DataError
 from xstilts.model import optimizer
 from xstilts.model.encoder import Encoder
+from xstilts.model.parallel import ALONE
 from xstilts.work import checkpoint
 from xstilts.work.checkpoint import Trained
 
@@ -20,7 +21,7 @@ from xstilts.work.checkpoint import Trained
 def build(seed: int) -> tuple[Trained, torch.optim.AdamW]:
     torch.manual_seed(seed)
     trained = Trained(Encoder("xlm-roberta", tiny.CONFIG), {"one": nn.Linear(16, 2), "two": nn.Linear(16, 3)})
-    return trained, optimizer.build(trained, tiny.RECIPE)
+    return trained, optimizer.build(trained.parameters(), tiny.RECIPE)
 
 
 def step(trained: Trained, adamw: torch.optim.AdamW, head: str) -> None:
@@ -42,7 +43,7 @@ def test_a_state_comes_back_whole(tmp_path: Path, metrics: Path) -> None:
     step(trained, adamw, "one")
     best = trained.weights().copy()
     step(trained, adamw, "one")
-    checkpoint.save_state(tmp_path / "resume", trained, adamw, best, {"step": 2, "score": float("nan")}, metrics)
+    checkpoint.save_state(tmp_path / "resume", trained, adamw, best, {"step": 2, "score": float("nan")}, metrics, ALONE)
     other, fresh = build(1)
     kept = checkpoint.load_state(tmp_path / "resume", other, fresh)
     state = checkpoint.read_state(tmp_path / "resume")
@@ -94,8 +95,8 @@ def test_a_copy_stays_when_the_weights_move_on() -> None:
 
 def test_an_older_state_stays_until_the_new_one_is_whole(tmp_path: Path, metrics: Path) -> None:
     trained, adamw = build(0)
-    checkpoint.save_state(tmp_path / "resume", trained, adamw, None, {"step": 1}, metrics)
+    checkpoint.save_state(tmp_path / "resume", trained, adamw, None, {"step": 1}, metrics, ALONE)
     with pytest.raises(FileNotFoundError):
-        checkpoint.save_state(tmp_path / "resume", trained, adamw, None, {"step": 2}, tmp_path / "nowhere")
+        checkpoint.save_state(tmp_path / "resume", trained, adamw, None, {"step": 2}, tmp_path / "nowhere", ALONE)
     assert checkpoint.read_state(tmp_path / "resume") == {"step": 1}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -42,6 +42,20 @@ def test_fewer_units_than_ranks(features: Features) -> None:
     assert sorted(int(unit) for cuts in ranks for cut in cuts for unit in cut) == [5, 9]
 
 
+@pytest.mark.parametrize("size", [2, 3, 8])
+@pytest.mark.parametrize("budget", [100, 700, 10**6])
+def test_even_passes_read_what_counts_once(features: Features, size: int, budget: int) -> None:
+    for count in (1, 5, 64):
+        units = np.random.default_rng(count).permutation(200)[:count]
+        ranks = [share.passes(TOPIC, features, units, budget, Group(rank, size), even=True) for rank in range(size)]
+        assert len({len(passes) for passes in ranks}) == 1
+        for rank, passes in enumerate(ranks):
+            cuts = share.cuts(TOPIC, features, units, budget, Group(rank, size))
+            assert all(map(np.array_equal, cuts, [cut for cut, counts in passes if counts]))
+            rest = [cut for cut, counts in passes[len(cuts) :]]
+            assert all(len(cut) == 1 and cut[0] in units for cut in rest)
+
+
 def test_one_process_cuts_as_ever(features: Features) -> None:
     units = np.arange(40)
     alone = share.cuts(TOPIC, features, units, 300, Group())

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 
-def build(module: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.AdamW:
-    """Fused AdamW (6.8 times as fast as the default on a CPU) over all parameters of a module.
+def build(parameters: Iterable[nn.Parameter], recipe: Mapping[str, Any]) -> torch.optim.AdamW:
+    """Fused AdamW (6.8 times as fast as the default on a CPU) over some parameters.
 
     Biases and normalisations, that is everything with fewer than two axes, are not decayed.
     """
-    parameters = list(module.parameters())
+    parameters = list(parameters)
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": recipe["weight_decay"]},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
@@ -41,16 +41,23 @@ def remainder(updates: int, steps: int, recipe: Mapping[str, Any]) -> float:
 
 @torch.no_grad()
 def step(
-    optimizer: torch.optim.AdamW, lr: float, terms: torch.Tensor, clip: float | None, broken: torch.Tensor
+    optimizer: torch.optim.AdamW,
+    lr: float,
+    terms: torch.Tensor,
+    clip: float | None,
+    broken: torch.Tensor,
+    total: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """One update from gradients of a *summed* loss of `terms` terms; the norm of the mean's gradient, before clipping.
 
     `broken` (a scalar, 0 or 1, on the device) is raised for good by the first gradient that is not finite, and while
-    it is up no weight changes: the weights stay the last finite ones without asking the device at every step.
+    it is up no weight changes: the weights stay the last finite ones without asking the device at every step. Where
+    these are a share of all gradients, `total` makes the norm of all from the norm of these.
     """
     gradients = [p.grad for p in _parameters(optimizer) if p.grad is not None]
     torch._foreach_div_(gradients, terms.to(gradients[0].dtype).clamp(min=1))
     norm = torch.nn.utils.get_total_norm(gradients)
+    norm = norm if total is None else total(norm)
     broken.copy_(torch.maximum(broken, 1 - norm.isfinite().to(broken.dtype)))
     if clip:
         torch.nn.utils.clip_grads_with_norm_(_parameters(optimizer), clip, norm)

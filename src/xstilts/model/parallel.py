@@ -34,6 +34,7 @@ JOIN = timedelta(minutes=10)  # until all ranks are there
 #: or whose network is cut. Longer than Slurm needs to miss a node (SlurmdTimeout), and than an evaluation of selection
 #: items, which the others wait for.
 ANSWER = timedelta(minutes=30)
+LEAVE = timedelta(minutes=1)  # until all have heard how it ended
 BUCKET = 1 << 24  # gradients that are sent together: 64 MB
 
 
@@ -125,15 +126,21 @@ class Group:
         self._sum(summed)
         return [int(count) for count in summed]
 
-    def add_up(
-        self, parameters: Iterable[torch.Tensor], loss: torch.Tensor, terms: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sum the gradients of a step over ranks, in place, and its loss and terms, two scalars.
+    def add_up(self, loss: torch.Tensor, terms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss and the terms of a step, two scalars, summed over ranks."""
+        if self.store is None:
+            return loss, terms
+        both = torch.stack([loss.double(), terms.double()])
+        self._sum(both)
+        return both[0], both[1]
+
+    def add_gradients(self, parameters: Iterable[torch.Tensor]) -> None:
+        """Sum the gradients of a step over ranks, in place.
 
         A parameter that had no gradient on any rank gets none: AdamW leaves it alone, as in one process.
         """
         if self.store is None:
-            return loss, terms
+            return
         each = list(parameters)
         gradients = []
         for parameter, ranks in zip(each, self.total(*(p.grad is not None for p in each)), strict=True):
@@ -142,9 +149,12 @@ class Group:
                 gradients.append(parameter.grad)
         for bucket in _buckets(gradients):
             self._sum_bucket(bucket)
-        both = torch.stack([loss.double(), terms.double()])
-        self._sum(both)
-        return both[0], both[1]
+
+    def length(self, own: torch.Tensor) -> torch.Tensor:
+        """Of a vector of which every rank has a share, from the length of this rank's, a scalar."""
+        square = own.double().square()
+        self._sum(square)
+        return square.sqrt().to(own.dtype)
 
     def join(self, own: torch.Tensor, begin: int, total: int) -> torch.Tensor:
         """The rows of all ranks, [total, H], of which `own` [R, H] start at `begin`. Only they pass a gradient on."""
@@ -153,6 +163,18 @@ class Group:
         self._sum(rows)
         rows = rows.to(own.dtype)
         return torch.cat([rows[:begin], own, rows[begin + len(own) :]])
+
+    def gather(self, own: torch.Tensor, rows: int) -> torch.Tensor:
+        """A tensor of `rows` from the ranks' shares of it, cut as `weights.Rows` says; nothing on the others.
+
+        In main memory, where the shares must be.
+        """
+        padded = own.new_zeros(-(-rows // self.size), *own.shape[1:])
+        padded[: len(own)] = own
+        parts = [torch.empty_like(padded) for _ in range(self.size)] if self.first else []
+        with self.watched():
+            dist.gather(padded, parts or None)
+        return torch.cat(parts)[:rows] if parts else own[:0]
 
     def _sum_bucket(self, bucket: Sequence[torch.Tensor]) -> None:
         if len(bucket) == 1:
@@ -164,15 +186,19 @@ class Group:
             gradient.copy_(summed.view_as(gradient))
 
     def _sum(self, values: torch.Tensor) -> None:
-        try:
+        with self.watched():
             dist.all_reduce(values)
-        except RuntimeError as error:
-            raise Lost(self._why(error)) from error
 
     def _send(self, do: Callable[[dist.Store], Any]) -> Any:
         assert self.store is not None
-        try:
+        with self.watched():
             return do(self.store)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Around what is sent: raises `Lost` where that fails."""
+        try:
+            yield
         except RuntimeError as error:
             raise Lost(self._why(error)) from error
 
@@ -223,7 +249,20 @@ def joined(place: Place | None) -> Iterator[Group]:
     group = Group(place.rank, place.size, dist.PrefixStore("xstilts", store))
     print(f"rank {place.rank} of {place.size}, process {os.getpid()}, by {backend}", flush=True)
     yield group  # after an error nothing is waited for: the process ends, and the others notice
+    _leave(group)
     dist.destroy_process_group()
+
+
+def _leave(group: Group) -> None:
+    """The store lives in the first rank's process, which therefore ends last: the others may still be listening."""
+    assert group.store is not None
+    try:
+        if group.first:
+            group.store.wait([f"left/{rank}" for rank in range(1, group.size)], LEAVE)
+        else:
+            group.store.set(f"left/{group.rank}", "")
+    except RuntimeError as error:
+        print(f"rank {group.rank} left without the others: {reason(error)}", flush=True)
 
 
 def _take_device(place: Place) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,19 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from xstilts.errors import DataError
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of every tensor a rank holds: part `rank` of `size`, cut as torch's `chunk` cuts; all by default."""
+
+    rank: int = 0
+    size: int = 1
+
+    def of(self, rows: int) -> slice:
+        """Of a tensor with so many; none where there are too few for all ranks."""
+        each = -(-rows // self.size)
+        return slice(min(rows, self.rank * each), min(rows, (self.rank + 1) * each))
 
 
 @contextmanager
@@ -28,6 +43,25 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     """Every tensor of a file."""
     with opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+
+
+def rows(paths: Sequence[Path], wanted: Rows) -> Iterator[tuple[str, torch.Tensor]]:
+    """The wanted rows of every tensor, of which each file has some, in their order; a scalar is in every file."""
+    with ExitStack() as stack:
+        parts = [stack.enter_context(opened(path)) for path in paths]
+        for name in parts[0].keys():  # noqa: SIM118
+            if not parts[0].get_slice(name).get_shape():
+                yield name, parts[0].get_tensor(name)
+                continue
+            slices = [part.get_slice(name) for part in parts]
+            ends = list(accumulate(part.get_shape()[0] for part in slices))
+            span = wanted.of(ends[-1])
+            found = [
+                part[max(span.start, begin) - begin : min(span.stop, end) - begin]
+                for part, begin, end in zip(slices, [0, *ends], ends, strict=False)
+                if max(span.start, begin) < min(span.stop, end)
+            ]
+            yield name, torch.cat(found) if found else slices[0][:0]
 
 
 @torch.no_grad()

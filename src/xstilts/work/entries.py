@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from torch import nn
 
 from xstilts import formats
 from xstilts.data.batches import Features
 from xstilts.data.library import Library
 from xstilts.errors import UserError, choices
 from xstilts.formats.base import Format, Part
-from xstilts.model.encoder import Encoder
 from xstilts.stage import Stage
 from xstilts.task import Task
 from xstilts.work import inputs
+from xstilts.work.checkpoint import Trained
 from xstilts.work.inference import infer
 from xstilts.work.machine import Machine
 
@@ -91,10 +91,10 @@ class Selection:
         features = form.features(table, task, tokenizer, inputs.limits(recipe))
         return cls(task, form, (language, split), table, features, form.majority(table, task))
 
-    def score(self, encoder: Encoder, head: nn.Module, machine: Machine, tokenizer: PreTrainedTokenizerBase) -> float:
-        """The task's own metric, of which more is better; NaN where it cannot be said."""
+    def score(self, trained: Trained, name: str, machine: Machine, tokenizer: PreTrainedTokenizerBase) -> float:
+        """The task's own metric with the head of that name, of which more is better; NaN where it cannot be said."""
         features, tables = {self.part: self.features}, {self.part: self.table}
-        outputs = infer(self.form, encoder, head, features, machine, tokenizer)
+        outputs = trained(name, partial(infer, self.form, features=features, machine=machine, tokenizer=tokenizer))
         predictions = self.form.decode(outputs, features, tables, self.task)
         scores = {score.metric: score.value for score in reversed(self.form.score(predictions, self.task))}
         if self.task.metric not in scores:

@@ -220,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
     _on_signal(lambda *_: stop.set())
     with joined(Place.torchrun(os.environ)) as group:
         worst = _each(options.stages, stop, group)
-        if worst and group.size > 1:
+        if worst == 1 and group.size > 1:
             sys.exit(worst)  # from here: nobody waits for ranks that may be gone
     return worst
 

@@ -37,7 +37,7 @@ class Setting:
     entries: list[Entry]
     mixture: Mixture
     trained: Trained
-    table: Table | None  # of the embeddings, where not all of them train
+    table: Table | None  # of the embeddings, where not all of them train; the first rank's alone: it publishes
     facts: dict[str, Any]  # its numerics
 
     @classmethod
@@ -56,8 +56,15 @@ class Setting:
         print(f"{rows:,} embeddings train; {mixture.steps} steps")
         attempt.note(embeddings=rows)
         facts = machine.facts() | {"embeddings": rows, "ranks": group.size}
+        sharded = stage.numerics["shard"] and group.size > 1
+        facts |= {"shard": True} if sharded else {}
         group.agree(facts)
-        trained.to(machine.device).train()
+        if sharded:
+            trained.shard(machine.device, group)
+        else:
+            trained.to(machine.device)
+        trained.train()
+        table = table if group.first else None
         return cls(recipe, group, machine, tokenizer, entries, mixture, trained, table, facts)
 
     def batch(self, entry: Entry, units: np.ndarray, step: int) -> Batch:

@@ -65,7 +65,7 @@ def resume(
 
     `facts` are the numerics of this attempt. A difference is said and recorded; the result may then differ in its last
     digits. Another number of trained embeddings is refused: their decay so far would be lost. All ranks load the state
-    that the first one finds; it holds nothing that is one rank's own.
+    that the first one finds: all of it, or where weights are sharded their rows.
     """
     group = attempt.group
     path = attempt.folder / "metrics.jsonl" if group.first else Path(os.devnull)
@@ -74,7 +74,8 @@ def resume(
     if found is None:
         return State(numerics=facts), None, Metrics(path)
     state = State(**checkpoint.read_state(found))
-    changed = {k: [state.numerics.get(k), v] for k, v in facts.items() if state.numerics.get(k) != v}
+    before = state.numerics
+    changed = {k: [before.get(k), facts.get(k)] for k in before | facts if before.get(k) != facts.get(k)}
     if "embeddings" in changed:
         was, now = changed["embeddings"]
         raise UserError(
@@ -86,5 +87,5 @@ def resume(
     attempt.note(resumed={"attempt": found.parent.name, "step": state.step, "changed": changed})
     state.numerics = facts
     if not group.first:
-        return state, None, Metrics(path)
+        return state, best if trained.sharded else None, Metrics(path)
     return state, best, Metrics(path, found / "metrics.jsonl")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
+from torch import nn
 
 from xstilts.data.batches import Batch
+from xstilts.formats.base import Format
+from xstilts.model.encoder import Encoder
 from xstilts.work import share
 from xstilts.work.entries import Entry
 from xstilts.work.setting import Setting
@@ -22,24 +27,32 @@ def gradients(setting: Setting, entry: Entry, units: np.ndarray, step: int) -> t
     torch.manual_seed(setting.mixture.dropout_seed(step, group.rank))
     loss = terms = torch.zeros((), device=setting.machine.device)
     tokens = 0
-    for cut in share.cuts(entry.form, entry.features, units, setting.machine.budget, group):
+    for cut, counts in share.passes(
+        entry.form, entry.features, units, setting.machine.budget, group, even=trained.sharded
+    ):
         batch = setting.batch(entry, cut, step)
-        tokens += len(batch.tokens)
         whole = setting.batch(entry, share.order(units, group), step) if apart else None
-        part, count = _loss(setting, entry, batch, whole)
-        part.backward()
-        if apart and not group.first:  # all have the whole loss and the head's whole gradient: they count once
-            trained.heads[entry.name].zero_grad(set_to_none=True)
+        part, count = trained(entry.name, partial(_loss, setting, entry.form, batch, whole))
+        if not counts:
+            (part * 0).backward()
             continue
-        loss, terms = loss + part.detach(), terms + count
-    return *group.add_up(trained.parameters(), loss, terms), tokens
+        (part / group.size if apart else part).backward()
+        tokens += len(batch.tokens)
+        if group.first or not apart:  # who are apart have the same loss, that of all
+            loss, terms = loss + part.detach(), terms + count
+    if trained.shards is not None:
+        trained.shards.take_gradients()
+    else:
+        group.add_gradients(trained.parameters())
+    return *group.add_up(loss, terms), tokens
 
 
-def _loss(setting: Setting, entry: Entry, batch: Batch, whole: Batch | None) -> tuple[torch.Tensor, torch.Tensor]:
+def _loss(
+    setting: Setting, form: Format, batch: Batch, whole: Batch | None, encoder: Encoder, head: nn.Module
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed loss and terms of a micro-batch or, where its loss needs all ranks' (`whole`), of all of them."""
-    form, trained = entry.form, setting.trained
     with setting.machine.autocast():
-        hidden = trained.encoder(batch.tokens, batch.starts, lengths=batch.lengths, firsts=form.reads_firsts)
+        hidden = encoder(batch.tokens, batch.starts, lengths=batch.lengths, firsts=form.reads_firsts)
         if whole is not None:
             batch, hidden = whole, share.together(form, batch, hidden, whole, setting.group)
-        return form.loss(trained.heads[entry.name], hidden, batch)
+        return form.loss(head, hidden, batch)

@@ -33,7 +33,8 @@ def run(attempt: Attempt) -> None:
     setting = Setting.of(attempt)
     recipe, group, mixture, trained = setting.recipe, setting.group, setting.mixture, setting.trained
     evaluate_every = recipe["eval_every"] or mixture.epoch
-    adamw = optimizer.build(trained, recipe)
+    adamw = optimizer.build(trained.own.values(), recipe)
+    total = group.length if trained.sharded else None
     broken = torch.zeros((), device=setting.machine.device)  # see optimizer.step
     state, best, metrics = resume(attempt, trained, adamw, setting.facts)
     earlier, began = state.seconds, time.monotonic()
@@ -44,7 +45,7 @@ def run(attempt: Attempt) -> None:
         turn, units = mixture.batch(state.step)
         loss, terms, tokens = step.gradients(setting, setting.entries[turn], units, state.step)
         rate = optimizer.rate(state.step, mixture.steps, recipe)
-        norm = optimizer.step(adamw, rate, terms, recipe["clip"], broken)
+        norm = optimizer.step(adamw, rate, terms, recipe["clip"], broken, total)
         state.window.append((turn, loss / terms.clamp(min=1), norm))
         state.step += 1
         state.seconds = earlier + time.monotonic() - began
@@ -64,13 +65,12 @@ def run(attempt: Attempt) -> None:
             metrics.write(step=state.step, lr=rate, tokens=state.tokens, **losses)
             state.window = []
         if evaluate or state.diverged is not None:
-            if group.first:
-                best = _evaluate(setting, state, best, metrics)
-            state.history = group.tell(state.history)
+            best = _evaluate(setting, state, best, metrics)
         if save and state.diverged is None:
             if group.first:
                 attempt.check()
-                checkpoint.save_state(attempt.folder / "resume", trained, adamw, best, asdict(state), metrics.path)
+            checkpoint.save_state(attempt.folder / "resume", trained, adamw, best, asdict(state), metrics.path, group)
+            if group.first:
                 attempt.saved()
             saved = time.monotonic()
             if stop:
@@ -78,20 +78,22 @@ def run(attempt: Attempt) -> None:
         attempt.progress(state.step, mixture.steps, attempt.stage.label)
 
     metrics.close()
+    weights = best or trained.weights()
+    if trained.sharded:
+        weights = weights.joined(group)
     if group.first:
-        _publish(attempt, setting, state, best or trained.weights())
+        _publish(attempt, setting, state, weights)
 
 
 def _evaluate(setting: Setting, state: State, best: Weights | None, metrics: Metrics) -> Weights | None:
-    """Score every head on its selection items; the weights that are best from now on, where the recipe keeps them."""
-    trained = setting.trained
-    scores = {
-        entry.name: entry.selection.score(
-            trained.encoder, trained.heads[entry.name], setting.machine, setting.tokenizer
-        )
-        for entry in setting.entries
-        if entry.selection is not None
-    }
+    """Score every head on its selection items; the weights that are best from now on, where the recipe keeps them.
+
+    The first rank scores, and the others wait; where weights are sharded all do the same, and the first one's count.
+    """
+    group, trained = setting.group, setting.trained
+    holds = group.first or trained.sharded  # something that no other rank has
+    scores = _scores(setting) if holds else {}
+    scores = group.tell(scores)
     if not scores:
         return best
     mean = sum(scores.values()) / len(scores)
@@ -100,7 +102,16 @@ def _evaluate(setting: Setting, state: State, best: Weights | None, metrics: Met
     known = {name: None if math.isnan(value) else value for name, value in scores.items()}
     state.history.append({"step": state.step, "score": None if math.isnan(mean) else mean, "entries": known})
     newest = state.best == len(state.history) - 1
-    return trained.weights().copy() if newest and setting.recipe["checkpoint"] == "best" else best
+    return trained.weights().copy() if newest and holds and setting.recipe["checkpoint"] == "best" else best
+
+
+def _scores(setting: Setting) -> dict[str, float]:
+    """Of every entry that is selected on."""
+    return {
+        entry.name: entry.selection.score(setting.trained, entry.name, setting.machine, setting.tokenizer)
+        for entry in setting.entries
+        if entry.selection is not None
+    }
 
 
 def _publish(attempt: Attempt, setting: Setting, state: State, weights: Weights) -> None:

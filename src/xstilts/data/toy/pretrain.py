@@ -52,7 +52,14 @@ RECIPE: dict[str, Any] = {
     "temperature": 1.0,
     "cap": None,
 }
-NUMERICS = {"device": "cpu", "threads": 1, "micro_tokens": 1024, "embeddings": "auto", "save_every": 60}
+NUMERICS = {
+    "device": "cpu",
+    "threads": 1,
+    "micro_tokens": 1024,
+    "embeddings": "auto",
+    "shard": False,
+    "save_every": 60,
+}
 
 
 def stage(name: str, task: Task, library: Library, seed: int = 0, steps: int = STEPS) -> Stage:
