@@ -26,7 +26,7 @@ TOKENS, STARTS = torch.tensor([0, 7, 2, 0, 8, 9, 2]), torch.tensor([0, 3, 7])
 
 def build() -> Trained:
     torch.manual_seed(0)
-    encoder = Encoder("xlm-roberta", CONFIG, dropout=0.0)
+    encoder = Encoder("xlm-roberta-xl", CONFIG, dropout=0.0)
     return Trained(encoder, {name: SentenceHead(encoder, 2, dropout_first=False) for name in ("one", "two")})
 
 
