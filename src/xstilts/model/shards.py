@@ -46,9 +46,7 @@ class Shards:
         mesh = init_device_mesh(device.type, (group.size,))
         for part in (*blocks, module):
             sharded = fully_shard(part, mesh=mesh, reshard_after_forward=True)
-            sharded.set_gradient_divide_factor(
-                1.0
-            )  # losses are sums, and so are gradients; not torch's mean over ranks
+            sharded.set_gradient_divide_factor(1.0)  # gradients are sums, as losses are; torch would take means
             sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no other
             sharded.set_custom_all_gather(_Gather(group))  # type: ignore[arg-type]
             sharded.set_custom_reduce_scatter(_Scatter(group))  # type: ignore[arg-type]
