@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -30,46 +31,35 @@ from synthetic import BASE, SMALL, Shape, library
 from training import Way, attempted, measured, staged
 
 from xstilts.data.library import Library
-from xstilts.model import optimizer, vocabulary
+from xstilts.model import optimizer
 from xstilts.model.parallel import ALONE
-from xstilts.stage import Stage
-from xstilts.store import Store
-from xstilts.work import checkpoint, inputs, share, train
-from xstilts.work.checkpoint import Trained
-from xstilts.work.entries import Entry
-from xstilts.work.machine import Machine
+from xstilts.store import Store, begin
+from xstilts.work import checkpoint, share
+from xstilts.work.attempt import Attempt
+from xstilts.work.setting import Setting
 from xstilts.work.state import State
 
 EVERY = 300.0  # numerics.save_every
 WAY = Way(steps=20)
 
 
-def model(made: Library, stage: Stage) -> tuple[Entry, Trained]:
+def built(made: Library, kind: str, shape: Shape, number: int, place: Path) -> Setting:
     """As `train.run` builds it."""
-    tokenizer = inputs.tokenizer(made, stage)
-    (entry,) = (Entry.read(made, stage, values, tokenizer) for values in stage.spec["mixture"])
-    encoder = inputs.encoder(made, stage, None, None)
-    torch.manual_seed(0)
-    heads = {entry.name: entry.form.head(entry.task, encoder)}
-    vocabulary.cut(encoder, [entry.form], iter([entry.features]), "auto")
-    return entry, Trained(encoder, heads).train()
+    stage = staged(made, kind, shape, "auto", WAY, number)
+    home = Store(Path(tempfile.mkdtemp(dir=place))).enter(stage)
+    return Setting.of(Attempt(stage, begin(home), home, {}, lambda event: None, threading.Event()))
 
 
-def bare(made: Library, kind: str, shape: Shape) -> Callable[[int], Measured]:
+def bare(made: Library, kind: str, shape: Shape, place: Path) -> Callable[[int], Measured]:
     """Nothing but the computation, of what `train.run` computes."""
 
     def run(number: int) -> Measured:
-        stage = staged(made, kind, shape, "auto", WAY, number)
-        machine, recipe = Machine.of(stage.numerics, "fp32"), stage.spec["recipe"]
-        entry, trained = model(made, stage)
-        tokenizer = inputs.tokenizer(made, stage)
-        mixture = train.Mixture.plan([entry.features.lengths], [None], recipe, number)
-        adamw = optimizer.build(trained, recipe)
-        cuts = [share.cuts(entry.form, entry.features, mixture.batch(s)[1], machine.budget, ALONE) for s in range(21)]
-        steps = [
-            [train._batch(entry, cut, tokenizer, mixture, step, machine) for cut in cut_]
-            for step, cut_ in enumerate(cuts)
-        ]
+        setting = built(made, kind, shape, number, place)
+        (entry,), trained, mixture = setting.entries, setting.trained, setting.mixture
+        adamw = optimizer.build(trained.parameters(), setting.recipe)
+        budget = setting.machine.budget
+        cuts = [share.cuts(entry.form, entry.features, mixture.batch(s)[1], budget, ALONE) for s in range(21)]
+        steps = [[setting.batch(entry, cut, step) for cut in cut_] for step, cut_ in enumerate(cuts)]
         for step, batches in enumerate(steps):
             torch.manual_seed(mixture.dropout_seed(step, 0))
             for batch in batches:
@@ -91,16 +81,16 @@ def bare(made: Library, kind: str, shape: Shape) -> Callable[[int], Measured]:
 
 def saving(made: Library, kind: str, shape: Shape, place: Path) -> float:
     """Seconds of one resume state, moments and all."""
-    stage = staged(made, kind, shape, "auto", WAY, 0)
-    _, trained = model(made, stage)
-    adamw = optimizer.build(trained, stage.spec["recipe"])
+    setting = built(made, kind, shape, 0, place)
+    trained = setting.trained
+    adamw = optimizer.build(trained.parameters(), setting.recipe)
     for parameter in trained.parameters():
         parameter.grad = torch.zeros_like(parameter)
     adamw.step()
     metrics = place / "metrics.jsonl"
     metrics.touch()
     began = time.perf_counter()
-    checkpoint.save_state(place / "resume", trained, adamw, None, asdict(State()), metrics)
+    checkpoint.save_state(place / "resume", trained, adamw, None, asdict(State()), metrics, ALONE)
     return time.perf_counter() - began
 
 
@@ -138,7 +128,7 @@ def main() -> None:
         found = contest(
             f"the loop, {options.kind}, {options.model}",
             "useful tokens",
-            {"bare": bare(made, options.kind, shape), "xstilts": whole},
+            {"bare": bare(made, options.kind, shape, place), "xstilts": whole},
             options.rounds,
             ["bare"],
         )

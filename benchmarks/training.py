@@ -40,6 +40,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from xstilts import formats
 from xstilts.data.batches import Features
 from xstilts.data.library import Library
+from xstilts.data.mixture import Mixture
 from xstilts.formats.base import Limits
 from xstilts.formats.labels import IGNORED
 from xstilts.model import tokenizer as tokenizers
@@ -155,7 +156,7 @@ def ours(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, w
 def measured(made: Library, kind: str, way: Way, number: int, clock: Measured) -> Measured:
     """Useful tokens of the steps that the clock was read over."""
     features = _features(made, kind)
-    mixture = train.Mixture.plan([features.lengths], [None], way.recipe, number)
+    mixture = Mixture.plan([features.lengths], [None], way.recipe, number)
     tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, way.steps + 1))
     return Measured(tokens, clock.cpu, clock.wall)
 
