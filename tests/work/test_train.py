@@ -249,6 +249,9 @@ def test_selection_on_some_items(library: Library) -> None:
     chosen = selection.table["id"].to_pylist()
     everything = library.read("topic", "en/selection")["id"].to_pylist()
     assert len(chosen) == len(selection.features) == 7
+    fewer = Entry.read(library, tiny.train_stage(library, [values], selection_items=5), values, tiny.tokenizer())
+    assert fewer.selection is not None
+    assert len(fewer.selection.features) == 5, "features are kept for each number of items"
     assert chosen == [name for name in everything if name in chosen]
     assert chosen != everything[:7]
 

@@ -57,7 +57,7 @@ class Entry:
         features = inputs.features(library, stage, task, [part["sha256"] for part in parts], limits, make)
         selection = None
         if values["selection"] is not None:
-            selection = Selection.read(library, task, form, values["selection"], tokenizer, recipe)
+            selection = Selection.read(library, stage, task, form, values["selection"], tokenizer)
         return cls(values["name"], task, form, features, selection, values["rate"])
 
 
@@ -76,19 +76,21 @@ class Selection:
     def read(
         cls,
         library: Library,
+        stage: Stage,
         task: Task,
         form: Format,
         source: Mapping[str, Any],
         tokenizer: PreTrainedTokenizerBase,
-        recipe: Mapping[str, Any],
     ) -> Selection:
         """Of a mixture entry's `selection`; `recipe.selection_items` of its items, drawn without regard to the seed."""
         table = inputs.part(library, source["task"], source["part"], source["sha256"])
-        if recipe["selection_items"] is not None:
-            drawn = np.random.default_rng(ITEMS_SEED).permutation(table.num_rows)[: recipe["selection_items"]]
-            table = table.take(pa.array(np.sort(drawn)))
+        items, limits, of = stage.spec["recipe"]["selection_items"], inputs.limits(stage.spec["recipe"]), []
+        if items is not None:
+            drawn = np.random.default_rng(ITEMS_SEED).permutation(table.num_rows)[:items]
+            table, of = table.take(pa.array(np.sort(drawn))), [f"{items} items"]
         language, split = source["part"].split("/")
-        features = form.features(table, task, tokenizer, inputs.limits(recipe))
+        make = partial(form.features, table, task, tokenizer, limits)
+        features = inputs.features(library, stage, task, [source["sha256"], *of], limits, make)
         return cls(task, form, (language, split), table, features, form.majority(table, task))
 
     def score(self, trained: Trained, name: str, machine: Machine, tokenizer: PreTrainedTokenizerBase) -> float:

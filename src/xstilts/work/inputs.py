@@ -49,7 +49,7 @@ def check(library: Library, task: str, name: str, sha256: str) -> None:
 def features(
     library: Library, stage: Stage, task: Task, parts: Sequence[str], limits: Limits, make: Callable[[], Features]
 ) -> Features:
-    """What `make` gives for parts with these hashes; from the library where it has that already."""
+    """What `make` gives for parts with these hashes, or for what else is said of them; from the library where it is."""
     identity = {
         "task": task.identity(),
         "parts": list(parts),
