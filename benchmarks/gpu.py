@@ -6,7 +6,8 @@
 - training: base and large in bf16 on the recipe's random batches, beside Hugging Face's Trainer with dynamic padding
   and grouped by length, with 39,000 of 250,002 ids in the data; seconds from the start of a stage to its first step;
 - use: steps of 256 pairs, about 9,000 tokens, at base, large and XL: model FLOP (6 a parameter in blocks and token) a
-  second, as a share of what a plain bf16 matrix product of 8192 reaches in the same run; peak memory;
+  second, as a share of what a plain bf16 matrix product of 8192 reaches in the same run; peak memory beside what
+  `xstilts.memory` predicted before the training began, which leaves out context and allocator;
 - encoding: retrieval beside sentence-transformers in bf16, and a stand-in for XTREME's loop in fp32 (its default).
 
 What cannot be done is said and left out: a package that is not installed, a model that does not fit. Results belong in
@@ -35,6 +36,7 @@ from synthetic import BASE, LARGE, TRIED, XL, Shape, library, tokenizer
 from training import Way
 
 from xstilts.data.library import Library
+from xstilts.errors import UserError, reason
 
 DISTINCT = 39_000
 PARTS = ("training", "use", "encoding")
@@ -78,20 +80,25 @@ class Bench:
     def use(self) -> None:
         product = self._product()
         table = Table(
-            "", "tokens a second", "TFLOP/s", "of a matrix product's", "peak memory", title="use of the device"
+            *("", "tokens a second", "TFLOP/s", "of a matrix product's", "peak memory", "predicted"),
+            title="use of the device",
         )
         for name, shape in (TRIED if self.dry else {"base": BASE, "large": LARGE, "XL": XL}).items():
             way = Way(2 if self.dry else 12, 8 if self.dry else 256, self.device, self.precision)
             try:
                 attempt = training.attempted(self.made, "nli", shape, "auto", self.place, way, 0)
+            except UserError as error:
+                table.add_row(name, "does not fit, by prediction", "", "", "", reason(error))
+                continue
             except torch.OutOfMemoryError as error:
-                table.add_row(name, "does not fit", "", "", str(error).split(".")[0])
+                table.add_row(name, "does not fit", "", "", str(error).split(".")[0], "that it does")
                 continue
             rate = training.measured(self.made, "nli", way, 0, attempt.measured).rate("wall")
             flop = 6 * shape.blocks * rate
-            memory = f"{attempt.notes['peak_memory'] / 1e9:.1f} GB"
-            table.add_row(name, f"{rate:,.0f}", f"{flop / 1e12:.1f}", f"{flop / product:.0%}", memory)
-        Console(width=120).print(table)
+            peak, predicted = attempt.notes["peak_memory"], attempt.notes["predicted_memory"]
+            memory = f"{peak / 1e9:.2f} GB", f"{predicted / 1e9:.2f} GB, {predicted / peak:.2f} of it"
+            table.add_row(name, f"{rate:,.0f}", f"{flop / 1e12:.1f}", f"{flop / product:.0%}", *memory)
+        Console(width=140).print(table)
         print(f"a plain matrix product: {product / 1e12:,.1f} TFLOP/s")
 
     def _product(self) -> float:

@@ -234,7 +234,7 @@ class Numerics:
 
     device: str = "auto"  # cpu, cuda, or auto: cuda where there is one
     threads: int | None = 1  # a process on CPU
-    micro_tokens: int | None = None  # tokens a micro-batch; null: what was measured best a device
+    micro_tokens: int | None = None  # tokens a micro-batch; null: as many as serve a device and fit it
     save_every: float = 300.0  # seconds between two resume states
     embeddings: str = "auto"  # trained: whole table, rows used by the data, or auto: those where it pays
     shard: bool = False  # of a training on several GPUs each keeps a share of the weights, gradients and moments

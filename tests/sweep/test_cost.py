@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,8 +66,9 @@ def test_compute_and_disk_of_a_chain(planned: Planned) -> None:
     _, tatoeba = chain(plan, target="tatoeba")
     read = 392702 * 40 * 2  # two epochs, by recipe
     for stage in (mnli, again):
-        assert cost[stage] == Cost(6 * BLOCKS * read, None, BASE * 4, BASE * 12, BASE * 16)
-    assert cost[xnli] == Cost(2 * BLOCKS * 15 * (2490 + 5010) * 40, None, 0, 0, BASE * 4)
+        assert replace(cost[stage], memory=0) == Cost(6 * BLOCKS * read, None, BASE * 4, BASE * 12, bound=True)
+        assert cost[stage].memory > BASE * 16
+    assert replace(cost[xnli], memory=0) == Cost(2 * BLOCKS * 15 * (2490 + 5010) * 40, None, 0, 0)
     rows = sum(part["rows"] for part in plan.stages[tatoeba].spec["parts"].values())
     assert rows > 30000
     assert cost[tatoeba].flop == 2 * (BLOCKS * 7 // 12) * rows * 30  # 7 of 12 layers

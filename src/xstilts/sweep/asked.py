@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from xstilts.stage import Stage
+from xstilts.sweep.worker import devices
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Asked:
     gpus: int
     memory: float | None  # bytes of the node's, not of a GPU's; None: all there is
     tasks: int = 1  # processes that do it together
+    device: str = "cuda"  # or cpu
 
     @property
     def devices(self) -> int:
@@ -30,7 +33,12 @@ class Asked:
 
 def here(stage: Stage) -> Asked:
     """On this machine: one device, and all the memory there is."""
-    return Asked("this machine", 1, None)
+    return Asked("this machine", 1, None, device=_device(stage.numerics["device"]))
+
+
+@cache
+def _device(wanted: str) -> str:
+    return "cpu" if devices(wanted) == [None] else "cuda"
 
 
 def by(launcher: Any) -> Callable[[Stage], Asked]:

@@ -8,30 +8,21 @@ same model and kind, seconds and memory come from them; elsewhere there is no gu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from statistics import median
 from typing import Any
 
 from xstilts.stage import Stage
+from xstilts.sweep.asked import Asked, here
+from xstilts.sweep.foreseen import foresee
+from xstilts.sweep.lengths import TOKENS
 from xstilts.sweep.measured import Like, measured, ranks
 from xstilts.sweep.plan import Plan
 
-#: Sub-words an item with special tokens, a format: XLM-R's tokenizer over the English training sets (rounded).
-TOKENS = {
-    "classification": 40,
-    "choice": 300,
-    "span": 220,
-    "tagging": 28,
-    "nearest": 30,
-    "mining": 30,
-    "dual_encoder": 200,
-    "mlm": 200,
-}
 BYTES = 4  # a parameter in a checkpoint
 STATE = 12  # a parameter in a resume state: weights and two moments
-TRAINED = 16  # a parameter in training, before any activation: weights, gradient and two moments
 
 
 @dataclass(frozen=True)
@@ -42,8 +33,9 @@ class Cost:
     seconds: float | None  # of one process, as measured in this store on stages like this one
     disk: int  # bytes that stay until retention
     transient: int  # bytes while it runs
-    memory: int = 0  # bytes on its device: the most that was measured, else at least its weights and what trains them
+    memory: int = 0  # bytes on its device: the most that was measured of its like, else what is foreseen
     measured: bool = False  # whether `memory` was
+    bound: bool = False  # whether `memory` is foreseen and may be less
 
 
 def parameters(stage: Stage) -> tuple[int, int]:
@@ -92,22 +84,24 @@ def _weight(size: float, recipe: dict[str, Any]) -> float:
     return 1.0 if recipe["sampler"] == "uniform" else size
 
 
-def costs(plan: Plan) -> dict[str, Cost]:
-    """Of every stage of the plan."""
+def costs(plan: Plan, ask: Callable[[Stage], Asked] = here) -> dict[str, Cost]:
+    """Of every stage of the plan, on what is asked for it."""
     known = measured(plan)
     speed = {**known.speed, **_corrected(plan)}
     found = {}
     for stage in plan.stages.values():
         total, _ = parameters(stage)
         train, like = stage.kind == "train", (stage.about["model"], stage.kind)
-        read, rate, least = tokens(stage), speed.get(like), total * (TRAINED if train else BYTES)
+        read, rate, asked = tokens(stage), speed.get(like), ask(stage)
+        foreseen = foresee(stage, asked.device, shards=asked.tasks if stage.numerics["shard"] else 1)
         found[stage.id] = Cost(
             flop=flop(stage, read),
             seconds=read / rate if rate else None,
             disk=total * BYTES if train else 0,
             transient=total * STATE if train else 0,
-            memory=known.memory.get(like, least),
+            memory=known.memory.get(like, foreseen.need.total),
             measured=like in known.memory,
+            bound=foreseen.bound and like not in known.memory,
         )
     return found
 

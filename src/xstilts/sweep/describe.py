@@ -15,6 +15,7 @@ from xstilts.stage import Stage
 from xstilts.sweep import sweeps
 from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.cost import Cost, costs, longest, peak_disk, shared
+from xstilts.sweep.foreseen import MOST, fewest
 from xstilts.sweep.measured import measured
 from xstilts.sweep.plan import Plan
 
@@ -23,7 +24,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stage], Asked] = here) -> None:
     """Cells, unique stages, what is reused, overlaps, compute, time, memory, disk, the longest path."""
-    cost = costs(plan)
+    cost = costs(plan, ask)
     needed = plan.needed()
     added = f" ({plan.baseline_added} added as the inter=none baseline; baseline=false leaves them out)"
     say = partial(console.print, markup=False, highlight=False)
@@ -49,6 +50,8 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
         say(line, style="yellow")
     if any(cost[s].seconds is not None for s in needed):
         say(f"hours as measured in this store, on {', '.join(measured(plan).devices) or 'an unnamed device'}")
+    for line in _memory_said(plan, cost, ask):
+        say(line)
     say(f"peak disk {size(peak_disk(plan, cost, workers))} with keep={plan.keep}")
     if path := longest(plan, cost):
         flop = _flop([cost[s].flop for s in path])
@@ -105,9 +108,22 @@ def _seconds(cost: Cost, asked: Asked) -> float | None:
 
 
 def _memory(stages: Iterable[Stage], cost: dict[str, Cost]) -> str:
-    """The most that one of them takes; `over` where only weights and what trains them can be counted."""
+    """The most that one of them takes, and how that is known."""
     most = max((cost[stage.id] for stage in stages), key=lambda c: c.memory)
-    return f"{'' if most.measured else 'over '}{size(most.memory)}"
+    known = "measured" if most.measured else "predicted"
+    return f"{'up to ' if most.bound else ''}{size(most.memory)} {known}"
+
+
+def _memory_said(plan: Plan, cost: dict[str, Cost], ask: Callable[[Stage], Asked]) -> Iterator[str]:
+    """What the predictions hold for, and how many GPUs a training needs that does not fit any."""
+    if any(one.bound for one in cost.values()):
+        yield "memory up to: with all embeddings; a stage trains those of sub-words in its data, and says what it takes"
+    trained = {s.about["model"]: s for s in plan.stages.values() if s.kind == "train" and ask(s).device == "cuda"}
+    for model, stage in trained.items():
+        found = fewest(stage)
+        if set(found.values()) != {1}:
+            needs = ", ".join(f"{n or 'over ' + str(MOST)} of {gb} GB" for gb, n in found.items())
+            yield f"fewest GPUs that hold a training of {model}, with numerics.shard=true where it is several: {needs}"
 
 
 def _users(plan: Plan, reused: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from xstilts.formats.base import Format, Part, Score
 from xstilts.model.encoder import Encoder
 from xstilts.store import Stopped
 from xstilts.task import Task
-from xstilts.work import checkpoint, inputs
+from xstilts.work import checkpoint, fit, inputs
 from xstilts.work.attempt import Attempt
 from xstilts.work.inference import infer
 from xstilts.work.machine import Machine
@@ -64,6 +64,7 @@ def run(attempt: Attempt) -> None:
     folder = attempt.upstream("checkpoint") / "checkpoint" if "checkpoint" in stage.upstream else None
     encoder = inputs.encoder(library, stage, folder)
     encoder.check(len(tokenizer), limits.max_length)
+    machine = fit.evaluating(machine, attempt, encoder, form.name, features)
     head = _head(spec, task, form, encoder, folder)
     for module in (encoder, head):
         if module is not None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from xstilts.errors import UserError
+from xstilts.memory import AT_ONCE, HEADROOM
 
-#: Tokens a micro-batch. Measured on a CPU: see benchmarks/RESULTS.md; on CUDA a guess that fits every model's memory.
-BUDGETS = {"cpu": 2048, "cuda": 16384}
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Machine:
     """Where and how the encoder runs."""
 
     device: torch.device
-    budget: int  # tokens a micro-batch
+    budget: int  # tokens a micro-batch; `xstilts.work.fit` makes it one that fits
     bf16: bool
 
     @classmethod
@@ -43,7 +45,7 @@ class Machine:
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
             torch.cuda.reset_peak_memory_stats()
-        return cls(torch.device(name), numerics["micro_tokens"] or BUDGETS[name], precision == "bf16")
+        return cls(torch.device(name), numerics["micro_tokens"] or AT_ONCE[name][0], precision == "bf16")
 
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
@@ -57,6 +59,15 @@ class Machine:
             "micro_tokens": self.budget,
             "torch": torch.__version__,
         }
+
+    def free_memory(self) -> int:
+        """Bytes that a stage may take: what is free on the device but for some headroom, or all memory of a CPU."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.mem_get_info()[0] * (1 - HEADROOM))
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            there = min(there, int(LIMIT.read_text()))
+        return there
 
     def peak_memory(self) -> int:
         """Bytes: on the device since `of`, or of this process since it began on a CPU."""

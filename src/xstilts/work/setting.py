@@ -16,7 +16,7 @@ from xstilts.errors import UserError
 from xstilts.model import vocabulary
 from xstilts.model.parallel import Group
 from xstilts.model.vocabulary import Table
-from xstilts.work import inputs
+from xstilts.work import fit, inputs
 from xstilts.work.attempt import Attempt
 from xstilts.work.checkpoint import Trained
 from xstilts.work.entries import Entry
@@ -55,8 +55,9 @@ class Setting:
         rows = len(trained.encoder.embeddings.weight)
         print(f"{rows:,} embeddings train; {mixture.steps} steps")
         attempt.note(embeddings=rows)
-        facts = machine.facts() | {"embeddings": rows, "ranks": group.size}
         sharded = stage.numerics["shard"] and group.size > 1
+        machine = fit.training(machine, attempt, trained.encoder, entries, group.size if sharded else 1)
+        facts = machine.facts() | {"embeddings": rows, "ranks": group.size}
         facts |= {"shard": True} if sharded else {}
         group.agree(facts)
         if sharded:

@@ -60,7 +60,10 @@ def test_more_of_what_was_short(ending: str, mem_gb: int, timeout_min: int) -> N
     ],
 )
 def test_what_a_plan_counts(keys: dict[str, object], gpus: int) -> None:
-    assert settings(**keys, partition="big").asked(stage("train", 0)) == Asked("big", gpus, 8e9)
+    here = stage("train", 0)
+    assert settings(**keys, partition="big").asked(here) == Asked("big", gpus, 8e9, device="cpu")
+    here.numerics["device"] = "auto"
+    assert settings(**keys).asked(here).device == ("cuda" if gpus else "cpu")
 
 
 @pytest.mark.parametrize("gpus", [{"gpus_per_node": 4}, {"gpus_per_node": None, "gpus_per_task": 1}])

@@ -61,9 +61,10 @@ class Settings:
         shape = self.common if self.pooled else self.shape(stage)
         memory = shape["mem_gb"] * 1e9 if shape.get("mem_gb") else None
         partition, gpus = str(shape.get("partition") or "default"), _gpus(shape)
+        device = "cuda" if gpus and stage.numerics["device"] != "cpu" else "cpu"
         if self.pooled:
-            return Asked(partition, min(gpus, 1), memory)
-        return Asked(partition, gpus * shape.get("nodes", 1), memory, ranks.count(shape))
+            return Asked(partition, min(gpus, 1), memory, device=device)
+        return Asked(partition, gpus * shape.get("nodes", 1), memory, ranks.count(shape), device)
 
     def check(self) -> None:
         """Refuse a misspelt kind of stage before anything is submitted."""
