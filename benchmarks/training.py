@@ -97,8 +97,8 @@ class Way:
 class Timed(Attempt):
     """An attempt whose clock runs from the end of its first step to that of its last; `first`: seconds before that."""
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
-        super().progress(done, total, text)
+    def progress(self, done: int, total: int) -> None:
+        super().progress(done, total)
         if done == 1:
             self.clock = Clock()
             self.first = time.perf_counter() - self.began

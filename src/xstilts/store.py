@@ -103,7 +103,7 @@ class Folder:
     def progress(self) -> dict[str, Any] | None:
         attempts = self.attempts()
         path = attempts[-1] / "progress.json" if attempts else None
-        return _read(path, "done", "total", "text") if path and path.exists() else None
+        return _read(path, "done", "total") if path and path.exists() else None
 
 
 def _holder(claims: list[Path]) -> Owner | None:

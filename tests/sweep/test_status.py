@@ -55,7 +55,7 @@ def test_every_state_of_a_stage(plan: Plan, sweep: Sweep) -> None:
     assert chain(plan, inter="none", target="xnli")[0] == mnli
 
     attempt = claimed(plan, tatoeba, owner.process(), status="running", started=time.time() - 30)
-    files.write_json(attempt / "progress.json", {"done": 25, "total": 100, "text": ""})
+    files.write_json(attempt / "progress.json", {"done": 25, "total": 100})
     claimed(plan, mnli, DEAD, status="running", started=time.time())
     found = states(plan.store, sweep)
     assert found[tatoeba].name == "running"

@@ -69,7 +69,7 @@ class Attempt:
         for attempt in self.earlier:
             forget_resume(attempt)
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
+    def progress(self, done: int, total: int) -> None:
         """Say how far we are; written and reported at most twice a second."""
         now = time.monotonic()
         if not self.group.first:
@@ -77,7 +77,7 @@ class Attempt:
         if now - self._told < 0.5 and done < total:
             return
         self._told = now
-        event = {"done": done, "total": total, "text": text}
+        event = {"done": done, "total": total}
         self.report({"event": "progress", **event})
         path = self.folder / "progress.json"
         temporary = path.with_suffix(".tmp")

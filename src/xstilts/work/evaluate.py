@@ -71,7 +71,7 @@ def run(attempt: Attempt) -> None:
             module.to(machine.device)
 
     def progress(done: int, total: int) -> None:
-        attempt.progress(done, total, stage.label)
+        attempt.progress(done, total)
         if attempt.stopping():
             raise Stopped(f"after {done} of {total} tokens")
 

@@ -75,7 +75,7 @@ def run(attempt: Attempt) -> None:
             saved = time.monotonic()
             if stop:
                 raise Stopped(f"after step {state.step} of {mixture.steps}")
-        attempt.progress(state.step, mixture.steps, attempt.stage.label)
+        attempt.progress(state.step, mixture.steps)
 
     metrics.close()
     weights = best or trained.weights()
