@@ -68,9 +68,9 @@ def counted(one: Analysis) -> str:
     n = one.counts
     shift = one.shift
     return (
-        f"{n.pairs} of {n.of} pairs; {n.common} combinations of task, target and language at every model; "
-        f"{shift.inters} intermediate tasks, {shift.targets} targets, "
-        f"{shift.languages.get('low', 0)} low-resource and {shift.languages.get('unseen', 0)} unseen languages"
+        f"{n.pairs} of {n.of} pairs; combinations of task, target and language at every model {n.common}, "
+        f"intermediate tasks {shift.inters}, targets {shift.targets}, "
+        f"low-resource languages {shift.languages.get('low', 0)}, unseen ones {shift.languages.get('unseen', 0)}"
     )
 
 
