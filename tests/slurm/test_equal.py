@@ -78,9 +78,13 @@ def queued(lab: Lab) -> str:
 
 def test_what_waits_says_why_and_runs_the_code_of_its_submission(lab: Lab, queued: str) -> None:
     assert "2 jobs submitted" in queued  # without -m too
-    shown = lab.launch("do=status", f"sweep={lab.sweep}", slurm=False).output
-    assert "Resources" in shown or "Priority" in shown
-    assert "waits for what it starts from" in shown
+
+    def reason() -> bool:  # which the controller has when it has tried to start the job
+        shown = lab.launch("do=status", f"sweep={lab.sweep}", slurm=False).output
+        assert "waits for what it starts from" in shown
+        return "Resources" in shown or "Priority" in shown
+
+    lab.until(reason, what="the reason why it waits")
     (snapshot,) = (lab.store / "slurm/code").iterdir()
     script = next(lab.store.glob("slurm/*/*submission.sh")).read_text()
     assert f"PYTHONPATH={snapshot}/src" in script
