@@ -65,6 +65,13 @@ def test_the_margin_is_what_matters() -> None:
     assert judge(about(-1.3), about(0.9), margin=2.0).verdict is Verdict.NO_HARM
 
 
+def test_absence_of_harm_is_as_certain_as_a_finding() -> None:
+    """One-sided 2.5 %, the custom for non-inferiority: at a harm of the margin the verdict may be wrong in two ways."""
+    reach = about(0).interval()[1]
+    assert judge(about(0), about(0), margin=reach * 1.01).verdict is Verdict.NO_HARM
+    assert judge(about(0), about(0), margin=reach * 0.99).verdict is Verdict.CANNOT_TELL
+
+
 def test_equivalence_is_two_one_sided_tests() -> None:
     reach = about(0).interval(0.90)[1]
     assert equivalent(about(0), reach * 1.01)

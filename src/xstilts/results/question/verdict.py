@@ -3,7 +3,7 @@
 `harm` is what intermediate training does to low-resource languages at the smallest model, `shift` by how much that is
 better at the largest one. Both in points, and what is smaller than a margin counts as nothing:
 
-    no harm to mitigate   harm, if any, is smaller than the margin: one-sided 95 % bound
+    no harm to mitigate   harm, if any, is smaller than the margin: the 95 % interval of the harm lies above it
     mitigates             there is harm, and the 95 % interval of the shift lies above 0
     worsens               it lies below 0, and there is harm at the smallest model, or else at the largest one
     does not              there is harm, and the shift is within the margin both ways: two one-sided tests at 5 %
@@ -60,7 +60,7 @@ def judge(harm: Estimate, shift: Estimate, largest: Estimate = NOTHING, margin: 
         return Judgement(Verdict.CANNOT_TELL, "there is not enough to estimate from")
     if largest.interval()[1] < 0 and shift.interval()[1] < 0 and not equivalent(shift, margin):
         return Judgement(Verdict.WORSENS, "the harm is larger at the largest model")
-    if harm.interval(0.90)[0] > -margin:
+    if harm.interval()[0] > -margin:
         return Judgement(Verdict.NO_HARM, f"a harm of {margin:g} points or more at the smallest model is ruled out")
     if harm.interval()[1] >= 0:
         return Judgement(Verdict.CANNOT_TELL, "whether there is any harm at the smallest model is open")
