@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from xstilts import formats, memory
-from xstilts.data.batches import Features, gather
+from xstilts.data.batches import Batch, Features, gather
+from xstilts.formats.labels import IGNORED
 from xstilts.memory import Device, Load, Shape
 from xstilts.model import optimizer, packing
 from xstilts.model.encoder import Encoder
@@ -128,6 +129,14 @@ def features(form: str, sizes: np.ndarray) -> Features:
     return made
 
 
+def whole(form: str, sizes: np.ndarray) -> Batch:
+    read = features(form, sizes)
+    batch = gather(read, np.arange(len(read)))
+    if form == "mlm":
+        batch.fields["chosen"] = (batch.fields["labels"] != IGNORED).nonzero()[:, 0]
+    return batch
+
+
 @contextmanager
 def built(
     model: Model, form: str, device: Device, fake: bool, monkeypatch: pytest.MonkeyPatch
@@ -154,7 +163,7 @@ def trained(model: Model, form: str, device: Device, cuts: int, sequences: int, 
         for _ in range(2):
             tracker.peak = 0
             for _ in range(cuts):
-                batch = gather(features(form, sizes), np.arange(len(features(form, sizes))))
+                batch = whole(form, sizes)
                 with torch.autocast("cpu", torch.bfloat16, enabled=device.bf16):
                     hidden = encoder(batch.tokens, batch.starts, lengths=batch.lengths, firsts=of.reads_firsts)
                     loss, terms = of.loss(head, hidden, batch)
@@ -220,7 +229,7 @@ def test_evaluation(model: Model, form: str, device: Device, monkeypatch: pytest
     with built(model, form, device, True, monkeypatch) as (encoder, head, shape), Tracker() as tracker:
         for parameter in encoder.eval().parameters():
             tracker.add(parameter)
-        batch = gather(features(form, sizes), np.arange(len(features(form, sizes))))
+        batch = whole(form, sizes)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=device.bf16):
             hidden = encoder(batch.tokens, batch.starts, None, batch.lengths, of.reads_firsts)
             of.outputs(None if head is None else head.eval(), hidden, batch)

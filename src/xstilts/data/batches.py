@@ -55,9 +55,16 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
-        moved = {name: getattr(self, name).to(device, non_blocking=True) for name in ("tokens", "starts", "units")}
-        fields = {name: values.to(device, non_blocking=True) for name, values in self.fields.items()}
-        return replace(self, **moved, fields=fields)
+        tokens, starts, units = (sent(values, device) for values in (self.tokens, self.starts, self.units))
+        fields = {name: sent(values, device) for name, values in self.fields.items()}
+        return replace(self, tokens=tokens, starts=starts, units=units, fields=fields)
+
+
+def sent(values: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """On a device. To a GPU from pinned memory: a copy from any other may wait for all that the GPU has to do."""
+    if torch.device(device).type != "cuda":
+        return values.to(device)
+    return (values if values.is_cuda else values.pin_memory()).to(device, non_blocking=True)
 
 
 def _spans(starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

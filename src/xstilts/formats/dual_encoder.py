@@ -112,7 +112,7 @@ class DualEncoder(Format):
         with torch.autocast(hidden.device.type, enabled=False):  # a scale of 100 leaves no digits of a bf16 product
             logits = (queries @ candidates.T * head.logit_scale).masked_fill(same, -torch.inf)
         labels = torch.arange(len(ids), device=ids.device)
-        return F.cross_entropy(logits, labels, reduction="sum"), torch.tensor(len(ids), device=ids.device)
+        return F.cross_entropy(logits, labels, reduction="sum"), torch.full((), len(ids), device=ids.device)
 
     def outputs(self, head: nn.Module | None, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         assert head is not None

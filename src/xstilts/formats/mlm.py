@@ -109,6 +109,7 @@ class MaskedLanguageModel(Format):
     def corrupt(self, batch: Batch, tokenizer: PreTrainedTokenizerBase, rng: np.random.Generator) -> Batch:
         """Chooses tokens by their `rate`, hides most of them, and puts what they were into the field `labels` [T].
 
+        Where they are is in the field `chosen` [N], rising: a device that looked for them would have to be waited for.
         One number is drawn from `rng`; what happens to a token follows from it, the unit and the place in the unit.
         So the same draw masks a unit alike in whatever company it comes, and a cut of the batch changes nothing.
         """
@@ -118,25 +119,25 @@ class MaskedLanguageModel(Format):
         hidden = np.select(
             [fate < MASKED, fate < MASKED + REPLACED], [tokenizer.mask_token_id, _ordinary(other, tokenizer)], tokens
         )
-        changed = {"tokens": np.where(chosen, hidden, tokens), "labels": np.where(chosen, tokens, IGNORED)}
-        tensors = {name: torch.from_numpy(values).to(batch.tokens) for name, values in changed.items()}
-        return replace(batch, tokens=tensors["tokens"], fields={**batch.fields, "labels": tensors["labels"]})
+        made = {"labels": np.where(chosen, tokens, IGNORED), "chosen": np.flatnonzero(chosen)}
+        fields = {name: torch.from_numpy(values).to(batch.tokens) for name, values in made.items()}
+        seen = torch.from_numpy(np.where(chosen, hidden, tokens)).to(batch.tokens)
+        return replace(batch, tokens=seen, fields={**batch.fields, **fields})
 
     def loss(self, head: nn.Module, hidden: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross entropy over the vocabulary, one term a chosen token; the head runs on those only."""
-        chosen = batch.fields["labels"] != IGNORED
-        logits = head(hidden[chosen]).float()
-        return F.cross_entropy(logits, batch.fields["labels"][chosen], reduction="sum"), chosen.sum()
+        chosen = batch.fields["chosen"]
+        logits, gold = head(hidden.index_select(0, chosen)).float(), batch.fields["labels"].index_select(0, chosen)
+        return F.cross_entropy(logits, gold, reduction="sum"), torch.full((), len(chosen), device=gold.device)
 
     def outputs(self, head: nn.Module | None, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Of every chosen token, and IGNORED of others: `best` and `gold` [T], ids; `loss` [T] in nats, 0 of others."""
         assert head is not None
-        gold = batch.fields["labels"]
-        chosen = gold != IGNORED
-        logits = head(hidden[chosen]).float()
+        gold, chosen = batch.fields["labels"], batch.fields["chosen"]
+        logits = head(hidden.index_select(0, chosen)).float()
+        losses = F.cross_entropy(logits, gold.index_select(0, chosen), reduction="none")
         best, loss = torch.full_like(gold, IGNORED), torch.zeros(len(gold), device=gold.device)
-        best[chosen] = logits.argmax(-1)
-        loss[chosen] = F.cross_entropy(logits, gold[chosen], reduction="none")
+        best, loss = best.index_copy(0, chosen, logits.argmax(-1)), loss.index_copy(0, chosen, losses)
         return {"best": best, "gold": gold, "loss": loss}
 
     def decode(
@@ -177,7 +178,8 @@ def _uniform(seed: np.uint64, batch: Batch) -> np.ndarray:
     A hash in place of a stream of numbers (the finaliser of SplitMix64, Steele et al. 2014), since a stream would give
     a unit other numbers in other company.
     """
-    lengths = batch.starts[batch.units].diff().cpu().numpy()
+    starts, units = (positions.cpu().numpy() for positions in (batch.starts, batch.units))
+    lengths = np.diff(starts[units])
     unit = np.repeat(batch.index, lengths).astype(np.uint64)
     place = (np.arange(len(unit)) - np.repeat(np.cumsum(lengths) - lengths, lengths)).astype(np.uint64)
     token = _mix(_mix(unit + seed) + place)

@@ -102,12 +102,13 @@ class Span(Format):
     def loss(self, head: nn.Module, hidden: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """A term a window: the mean of the cross entropies of start and end over all the window's positions."""
         logits = head(hidden).float()
-        window = torch.repeat_interleave(torch.arange(len(batch), device=logits.device), batch.starts.diff())
+        windows = torch.arange(len(batch), device=logits.device)
+        window = torch.repeat_interleave(windows, batch.starts.diff(), output_size=len(logits))
         top = torch.segment_reduce(logits.detach(), "max", offsets=batch.starts, axis=0)
         total = torch.segment_reduce((logits - top[window]).exp(), "sum", offsets=batch.starts, axis=0).log() + top
         labels = torch.stack([batch.fields["start"], batch.fields["end"]], dim=1) + batch.starts[:-1, None]
         terms = (total - logits.gather(0, labels)).mean(dim=1)
-        return terms.sum(), torch.tensor(len(batch), device=logits.device)
+        return terms.sum(), torch.full((), len(batch), device=logits.device)
 
     def outputs(self, head: nn.Module | None, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         assert head is not None

@@ -18,6 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AttentionInterface
 
+from xstilts.data.batches import sent
+
 NAME = "packed"
 
 #: A group's shortest sequence has at least this share of its longest one's tokens. Measured: see benchmarks/RESULTS.md.
@@ -89,7 +91,7 @@ class Packing:
 
 
 def _to(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(values).to(device, non_blocking=True)
+    return sent(torch.from_numpy(values), device)
 
 
 def _bounds(sizes: np.ndarray) -> np.ndarray:

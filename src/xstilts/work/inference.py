@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,19 +32,26 @@ def infer(
 ) -> dict[Part, Outputs]:
     """The head's outputs for all parts, in the order of their features. Runs the first `layers` blocks only.
 
-    `progress` is told tokens done and in all.
+    What a GPU says is fetched while it does the next batch, so that it never waits for the host. `progress` is told
+    tokens done and in all.
     """
     queue = [(part, group) for part, own in features.items() for group in in_length_order(own, machine.budget)]
     queue.sort(key=lambda job: -_longest(features[job[0]], job[1]))
     done, total = 0, sum(len(own.tokens) for own in features.values())
     results: dict[Part, Outputs] = {part: {} for part in features}
+    said: list[Callable[[], None]] = []  # the newest batch, whose outputs are still on their way
     with torch.inference_mode(), machine.autocast(), evaluating(encoder, head):
         for part, group in queue:
             batch = form.corrupt(gather(features[part], group), tokenizer, np.random.default_rng(0)).to(machine.device)
             hidden = encoder(batch.tokens, batch.starts, layers, batch.lengths, form.reads_firsts)
-            _put(results[part], form.outputs(head, hidden, batch), form, features[part], group)
+            fetch = _sent(form.outputs(head, hidden, batch))
+            said.append(partial(_put, results[part], fetch, form, features[part], group))
+            if len(said) > 1:
+                said.pop(0)()
             done += len(batch.tokens)
             progress(done, total)
+        for put in said:
+            put()
     return results
 
 
@@ -53,14 +61,26 @@ def _longest(features: Features, group: np.ndarray) -> int:
     return int(np.diff(features.starts[first : last + 1]).max())
 
 
-def _put(
-    result: Outputs, outputs: dict[str, torch.Tensor], form: Format, features: Features, group: np.ndarray
-) -> None:
+def _sent(outputs: dict[str, torch.Tensor]) -> Callable[[], Outputs]:
+    """Sends a head's outputs to main memory; what is given waits until they are there."""
+    cuda = any(tensor.is_cuda for tensor in outputs.values())
+    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in outputs.items()}
+    sent = {name: tensor.to("cpu", non_blocking=True) for name, tensor in floats.items()}  # pinned, from a GPU
+    over = torch.cuda.current_stream().record_event() if cuda else None
+
+    def fetch() -> Outputs:
+        if over is not None:
+            over.synchronize()
+        return {name: tensor.numpy() for name, tensor in sent.items()}
+
+    return fetch
+
+
+def _put(result: Outputs, fetch: Callable[[], Outputs], form: Format, features: Features, group: np.ndarray) -> None:
     """Lay the outputs of some units where they belong among those of the part."""
     where = rows(features, group)
     size = {"unit": len(features), "sequence": len(features.starts) - 1, "token": len(features.tokens)}
-    for name, tensor in outputs.items():
-        values = (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
+    for name, values in fetch().items():
         align = form.aligned[name]
         if name not in result:
             result[name] = np.empty((size[align], *values.shape[1:]), values.dtype)

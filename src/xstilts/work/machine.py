@@ -6,6 +6,7 @@ comes from the recipe.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 from collections.abc import Mapping
@@ -40,10 +41,9 @@ class Machine:
         if numerics["threads"] is not None:
             torch.set_num_threads(numerics["threads"])
         if name == "cuda":
-            # Resumed must equal uninterrupted; the kernels that are fastest add up in whatever order they finish.
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+            _repeatable()
+            gc.collect()  # what an earlier stage of this process left, so that it counts as free
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         return cls(torch.device(name), numerics["micro_tokens"] or AT_ONCE[name][0], precision == "bf16")
 
@@ -74,3 +74,14 @@ class Machine:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _repeatable() -> None:
+    """Resumed must equal uninterrupted, and the kernels that are fastest add up in whatever order they finish.
+
+    Not `warn_only`: with it the backward passes of torch's attention kernels, flash and memory-efficient, stay as they
+    are. No operation of ours is refused (`tests/work/test_cuda.py`).
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
