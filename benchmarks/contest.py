@@ -10,15 +10,14 @@ import os
 import platform
 import random
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 PACKAGES = ("torch", "transformers", "accelerate", "sentence-transformers", "tokenizers", "numpy")
 
@@ -65,25 +64,38 @@ def contest(
 ) -> dict[str, list[Measured]]:
     """Run, print and give what was measured. A contestant is called with the number of the round.
 
-    Ratios are to each of `against`, by CPU seconds, or by the wall's where a GPU does the work.
+    Ratios are to each of `against`, by CPU seconds, or by the wall's where a GPU does the work. A contestant that fails
+    is said and left out.
     """
     found: dict[str, list[Measured]] = {name: [] for name in contestants}
     order = random.Random(0)
     for number in range(rounds):
         for name in order.sample(list(contestants), len(contestants)):
-            found[name].append(contestants[name](number))
+            if name not in found:
+                continue
+            try:
+                found[name].append(contestants[name](number))
+            except Exception:
+                print(f"{name} failed:\n{traceback.format_exc()}")
+                del found[name]
         print(f"round {number + 1} of {rounds}, load {os.getloadavg()[0]:.1f}", flush=True)
-    table = Table("", f"{unit} a CPU second", "a wall second", *(f"x {name}" for name in against), title=title)
+    lines, against = [], [name for name in against if name in found]
     for name, runs in found.items():
         ratios = [
             spread([a.rate(by) / b.rate(by) for a, b in zip(runs, found[other], strict=True)]) for other in against
         ]
-        table.add_row(
-            name, spread([r.rate("cpu") for r in runs], 0), spread([r.rate("wall") for r in runs], 0), *ratios
-        )
-    Console(width=150).print(table)
-    print(f"median [least, most] of {rounds} rounds; {machine()}")
+        rates = (spread([run.rate(clock) for run in runs], 0) for clock in ("cpu", "wall"))
+        lines.append([name, *rates, *ratios])
+    table(title, [f"{unit} a CPU second", "a wall second", *(f"x {name}" for name in against)], lines)
+    print(f"\nmedian [least, most] of {rounds} rounds; {machine()}", flush=True)
     return found
+
+
+def table(title: str, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Printed as RESULTS.md has it; the first column, without a name, says who."""
+    print(f"\n{title}\n")
+    for line in (["", *columns], ["---"] * (len(columns) + 1), *lines):
+        print(f"| {' | '.join(line)} |")
 
 
 def spread(values: list[float], digits: int = 2) -> str:
@@ -105,6 +117,13 @@ def machine() -> str:
         f"{torch.get_num_threads()} used, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
         + ", ".join(known)
     )
+
+
+def plain() -> None:
+    """As torch is by itself: a stage before may have asked this process for deterministic algorithms."""
+    import torch
+
+    torch.use_deterministic_algorithms(False)
 
 
 def _processor() -> str:

@@ -23,13 +23,14 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np
 import torch
 import transformers
-from contest import Clock, Measured, contest
+from contest import Clock, Measured, contest, plain
 from sentence_transformers import SentenceTransformer
 from synthetic import BASE, RETRIEVAL, SMALL, Shape, library, tokenizer
 
 from xstilts import formats
+from xstilts.data.batches import Features
 from xstilts.data.library import Library
-from xstilts.formats.base import Limits
+from xstilts.formats.base import Limits, Part
 from xstilts.model.encoder import Encoder
 from xstilts.work.inference import infer
 from xstilts.work.machine import Machine
@@ -49,13 +50,14 @@ def words(made: Library) -> int:
 
 
 def theirs(made: Library, folder: Path, device: str = "cpu", precision: str = "fp32") -> Contestant:
-    options = {"torch_dtype": torch.bfloat16} if precision == "bf16" else {}
+    options = {"dtype": torch.bfloat16} if precision == "bf16" else {}
     model = SentenceTransformer(
         str(folder), device=device, model_kwargs=options
     )  # with mean pooling, as of any plain encoder
     model.max_seq_length = MAX_LENGTH
 
     def run(number: int) -> Measured:
+        plain()
         clock = Clock()
         model.encode(texts(made), batch_size=32, show_progress_bar=False)
         return clock.read(words(made))
@@ -69,6 +71,7 @@ def unsorted(made: Library, folder: Path, device: str = "cpu") -> Contestant:
     words_of = tokenizer()
 
     def run(number: int) -> Measured:
+        plain()
         clock = Clock()
         sentences = texts(made)
         with torch.inference_mode():
@@ -83,18 +86,31 @@ def unsorted(made: Library, folder: Path, device: str = "cpu") -> Contestant:
 
 
 def ours(
-    made: Library, folder: Path, shape: Shape, layers: int | None, device: str = "cpu", precision: str = "fp32"
+    made: Library,
+    folder: Path,
+    shape: Shape,
+    layers: int | None,
+    device: str = "cpu",
+    precision: str = "fp32",
+    kept: bool = False,
 ) -> Contestant:
+    """With `kept`, of features that the library has already, as it has for a tokenizer's second model or evaluation."""
     encoder = Encoder(shape.architecture, shape.config, empty=True)
     encoder.load(folder / "model.safetensors")
     numerics = {"device": device, "threads": 1 if device == "cpu" else None, "micro_tokens": None}
-    machine, words_of, form = Machine.of(numerics, precision), tokenizer(), formats.get("nearest")
-    encoder.to(machine.device)
+    words_of, form = tokenizer(), formats.get("nearest")
+    encoder.to(device)
+
+    def tokenized() -> dict[Part, Features]:
+        table = made.read("retrieval", "en/test")
+        return {("en", "test"): form.features(table, RETRIEVAL, words_of, Limits(MAX_LENGTH))}
+
+    known = tokenized() if kept else None
 
     def run(number: int) -> Measured:
+        machine = Machine.of(numerics, precision)
         clock = Clock()
-        table = made.read("retrieval", "en/test")
-        features = {("en", "test"): form.features(table, RETRIEVAL, words_of, Limits(MAX_LENGTH))}
+        features = tokenized() if known is None else known
         infer(form, encoder, None, features, machine, words_of, layers)
         return clock.read(words(made))
 

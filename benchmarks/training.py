@@ -21,8 +21,10 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import numpy as np
 import torch
 import transformers
-from contest import Clock, Measured, contest
+from contest import Clock, Measured, contest, plain
 from synthetic import BASE, SMALL, TASKS, VOCABULARY, Shape, library
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
@@ -46,8 +48,9 @@ from xstilts.formats.labels import IGNORED
 from xstilts.model import tokenizer as tokenizers
 from xstilts.stage import Stage
 from xstilts.store import Store, begin
-from xstilts.work import train
+from xstilts.work import inputs, train
 from xstilts.work.attempt import Attempt
+from xstilts.work.machine import Machine
 
 MAX_LENGTH = 128
 RECIPE: dict[str, Any] = {
@@ -75,35 +78,57 @@ RECIPE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Way:
-    """How every contestant trains: a step before the clock runs, then `steps` of `batch` items."""
+    """How every contestant trains: `before` steps, then with the clock running `steps`, all of `batch` items."""
 
     steps: int = 4
     batch: int = 32
     device: str = "cpu"
     precision: str = "fp32"
     bucket: int | None = None  # steps whose units are exchanged
+    before: int = 1
+
+    @property
+    def last(self) -> int:
+        return self.before + self.steps
 
     @property
     def recipe(self) -> dict[str, Any]:
         return {
             **RECIPE,
             "batch_size": self.batch,
-            "steps": self.steps + 1,
+            "steps": self.last,
             "precision": self.precision,
             "bucket": self.bucket,
         }
 
 
+class Over(Exception):
+    """All was measured: the checkpoint need not be written."""
+
+
 class Timed(Attempt):
-    """An attempt whose clock runs from the end of its first step to that of its last; `first`: seconds before that."""
+    """An attempt whose clock runs from the end of step `before` to that of its last one.
+
+    `first`: seconds to the end of its first step, without those that making the model took. `peak`, `reserved`: bytes,
+    of the device or the process.
+    """
+
+    before = 1
+    making = 0.0
 
     def progress(self, done: int, total: int) -> None:
         super().progress(done, total)
         if done == 1:
+            Clock()  # waits for the device
+            self.first = time.perf_counter() - self.began - self.making
+        if done == self.before:
             self.clock = Clock()
-            self.first = time.perf_counter() - self.began
         if done == total:
             self.measured = self.clock.read(0)
+            machine = Machine(torch.device(self.stage.numerics["device"]), 0, bf16=False)
+            self.peak = machine.peak_memory()
+            self.reserved = torch.cuda.max_memory_reserved() if machine.device.type == "cuda" else self.peak
+            raise Over
 
 
 def staged(made: Library, kind: str, shape: Shape, embeddings: str, way: Way, number: int) -> Stage:
@@ -135,14 +160,33 @@ def staged(made: Library, kind: str, shape: Shape, embeddings: str, way: Way, nu
 
 
 def attempted(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way, number: int) -> Timed:
-    """A whole training stage in a store of its own, done; loading and saving are not counted, logging is."""
+    """A whole training stage in a store of its own, until it would be saved; loading is not counted, logging is."""
     stage = staged(made, kind, shape, embeddings, way, number)
     with tempfile.TemporaryDirectory(dir=place) as store:
         home = Store(Path(store)).enter(stage)
         attempt = Timed(stage, begin(home), home, {}, lambda event: None, threading.Event())
-        attempt.began = time.perf_counter()
-        train.run(attempt)
+        attempt.before, attempt.began = way.before, time.perf_counter()
+        with making(attempt), suppress(Over):
+            train.run(attempt)
     return attempt
+
+
+@contextmanager
+def making(attempt: Timed) -> Iterator[None]:
+    """Inside, the seconds that a stage takes to make its model are added to the attempt's."""
+    make = inputs.encoder
+
+    def encoder(*arguments: Any) -> Any:
+        began = time.perf_counter()
+        made = make(*arguments)
+        attempt.making += time.perf_counter() - began
+        return made
+
+    inputs.encoder = encoder
+    try:
+        yield
+    finally:
+        inputs.encoder = make
 
 
 def ours(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, way: Way) -> Callable[[int], Measured]:
@@ -157,7 +201,7 @@ def measured(made: Library, kind: str, way: Way, number: int, clock: Measured) -
     """Useful tokens of the steps that the clock was read over."""
     features = _features(made, kind)
     mixture = Mixture.plan([features.lengths], [None], way.recipe, number)
-    tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(1, way.steps + 1))
+    tokens = sum(int(features.lengths[mixture.batch(step)[1]].sum()) for step in range(way.before, way.last))
     return Measured(tokens, clock.cpu, clock.wall)
 
 
@@ -176,15 +220,17 @@ def theirs(made: Library, kind: str, shape: Shape, padding: str, place: Path, wa
 
     def run(number: int) -> Measured:
         rng = np.random.default_rng(number)
-        order = rng.permutation(len(items))[: (way.steps + 1) * way.batch]
+        order = rng.permutation(len(items))[: way.last * way.batch]
         if padding == "grouped":
             order = _grouped(sizes, rng, way)
+        plain()
         torch.manual_seed(0)
-        model = getattr(transformers, architecture)(config)
+        with torch.device(way.device):
+            model = getattr(transformers, architecture)(config)
         arguments = TrainingArguments(
             output_dir=str(place / "trainer"),
             per_device_train_batch_size=way.batch,
-            max_steps=way.steps + 1,
+            max_steps=way.last,
             learning_rate=RECIPE["lr"],
             weight_decay=RECIPE["weight_decay"],
             warmup_steps=1,
@@ -198,7 +244,7 @@ def theirs(made: Library, kind: str, shape: Shape, padding: str, place: Path, wa
             bf16=way.precision == "bf16",
             dataloader_pin_memory=way.device != "cpu",
         )
-        watch = _Watch()
+        watch = _Watch(way)
         Trainer(
             model=model,
             args=arguments,
@@ -206,7 +252,7 @@ def theirs(made: Library, kind: str, shape: Shape, padding: str, place: Path, wa
             data_collator=collator(tokenizer, **pad),
             callbacks=[watch],
         ).train()
-        return Measured(sum(sizes[i] for i in order[way.batch :]), watch.measured.cpu, watch.measured.wall)
+        return Measured(sum(sizes[i] for i in order[way.before * way.batch :]), watch.measured.cpu, watch.measured.wall)
 
     return run
 
@@ -214,14 +260,21 @@ def theirs(made: Library, kind: str, shape: Shape, padding: str, place: Path, wa
 class _Watch(TrainerCallback):
     """As `Timed`."""
 
+    def __init__(self, way: Way) -> None:
+        self.way = way
+
     def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-        if state.global_step == 1:
+        if state.global_step == self.way.before:
             self.clock = Clock()
-        self.measured = self.clock.read(0)
+        if state.global_step == self.way.last:  # and not before: reading it waits for the device
+            self.measured = self.clock.read(0)
 
 
 def _grouped(sizes: list[int], rng: np.random.Generator, way: Way) -> np.ndarray:
-    """A first batch and `steps` others, one from each part of a mega-batch, from long to short, in random order."""
+    """`steps` batches, one from each part of a mega-batch, from long to short, in random order, after `before` others.
+
+    At most the 50 of a mega-batch.
+    """
     torch.manual_seed(int(rng.integers(2**31)))
     order = np.array(get_length_grouped_indices(sizes, way.batch))
     batches = order[: len(order) // way.batch * way.batch].reshape(-1, way.batch)
@@ -229,9 +282,11 @@ def _grouped(sizes: list[int], rng: np.random.Generator, way: Way) -> np.ndarray
     chosen = mega[rng.integers(len(mega))]
     parts = np.split(chosen[: 50 // way.steps * way.steps], way.steps)
     picked = [part[rng.integers(len(part))] for part in parts]
-    return np.concatenate([picked[0], *(picked[i] for i in rng.permutation(way.steps))])
+    warm = [picked[i % way.steps] for i in range(way.before)]
+    return np.concatenate([*warm, *(picked[i] for i in rng.permutation(way.steps))])
 
 
+@lru_cache(maxsize=2)
 def _features(made: Library, kind: str) -> Features:
     task = TASKS[kind]
     tokenizer = tokenizers.load(made.model_folder("bench"))
