@@ -138,7 +138,7 @@ class Encoder(nn.Module):
                 input_ids=tokens[None],
                 position_ids=(packing.places + self.adapter.first_position(self.config))[None],
                 packing=packing,
-            ).last_hidden_state[0]
+            ).last_hidden_state.squeeze(0)
         if firsts:
             states = hidden.index_select(0, packing.turned_back)
             return hidden.new_full((len(tokens), self.hidden_size), torch.nan).index_copy(0, starts[:-1], states)

@@ -132,7 +132,8 @@ def attend(
     """
     half = query.dtype in (torch.bfloat16, torch.float16)
     inside = _flash if query.is_cuda and half else _in_groups
-    q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))  # [T, heads, D]
+    # [T, heads, D], not by x[0], whose gradient would be a copy in other order, filled with zeros before.
+    q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))
     return inside(q, k, v, packing, dropout, scaling, sliding_window)[None], None
 
 
