@@ -80,7 +80,7 @@ def _repeatable() -> None:
     """Resumed must equal uninterrupted, and the kernels that are fastest add up in whatever order they finish.
 
     Not `warn_only`: with it the backward passes of torch's attention kernels, flash and memory-efficient, stay as they
-    are. No operation of ours is refused (`tests/work/test_cuda.py`).
+    are. No operation of ours is refused (`tests/cuda/test_cuda.py`).
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
