@@ -16,6 +16,7 @@ from xstilts.scoring.ranking import (
     pair_score,
     reciprocal_rank,
     top_k,
+    top_k_both_ways,
     unit_length,
 )
 
@@ -45,6 +46,16 @@ def test_of_many_equals_the_first_are_taken(k: int) -> None:
     x, y = np.random.default_rng(k).integers(-1, 2, size=(2, 500, 2)).astype(np.float32)
     _, position = top_k(x, y, k, blocks=(64, 4000))  # 250 are sorted whole, the other 250 compared with them
     np.testing.assert_array_equal(position, np.argsort(-(x @ y.T), axis=1, kind="stable")[:, :k])
+
+
+@given(st.integers(0, 10**6), SIZES, SIZES, st.integers(1, 15), st.integers(1, 5), st.integers(1, 40))
+def test_both_ways_at_once(seed: int, sources: int, targets: int, k: int, rows: int, columns: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = (rng.integers(-1, 2, size=(n, 2)).astype(np.float32) for n in (sources, targets))
+    forward, backward = top_k_both_ways(x, y, k, blocks=(rows, columns))
+    for found, expected in ((forward, top_k(x, y, k)), (backward, top_k(y, x, k))):
+        np.testing.assert_array_equal(found[1], expected[1])
+        np.testing.assert_array_equal(found[0], expected[0])
 
 
 def test_unit_length() -> None:

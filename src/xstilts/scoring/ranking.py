@@ -5,8 +5,9 @@ Everything here is numpy on embeddings and ids. Fractions, not percents: formats
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import nan
 
 import numpy as np
@@ -28,35 +29,73 @@ def top_k(
     `queries` [Q, D] and `candidates` [C, D] give similarities float32 [Q, k] and positions int64 [Q, k]. Of equal
     similarities the earlier candidate comes first. Exhaustive, block by block, so that memory does not grow with Q x C.
     """
-    k = min(k, len(candidates))
-    similarities = np.empty((len(queries), k), dtype=np.float32)
-    positions = np.empty((len(queries), k), dtype=np.int64)
-    for begin in range(0, len(queries), blocks[0]):
-        rows = slice(begin, begin + blocks[0])
-        few = -(-blocks[1] // 16)  # sorted whole; of the others only what is larger than the worst of them is
-        best, where = _largest(queries[rows] @ candidates[:few].T, k)
-        for first in range(few, len(candidates), blocks[1]):
-            values = queries[rows] @ candidates[first : first + blocks[1]].T
-            best, where = _merge(best, where, values, first, k)
-        similarities[rows], positions[rows] = best, where
-    return similarities, positions
+    found = _Nearest(len(queries), min(k, len(candidates)))
+    for row, column, values in _products(queries, candidates, blocks):
+        found.add(row, column, values)
+    return found.similarities, found.positions
 
 
-def _merge(
-    best: np.ndarray, where: np.ndarray, values: np.ndarray, first: int, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest of `best` at `where` and of `values` [rows, C], whose columns are the positions from `first` on."""
-    full = best.shape[1] == k
-    # One as large as the worst that is kept stands behind it.
-    row, column = np.nonzero(values > best[:, -1:] if full else np.ones_like(values, dtype=bool))
+def top_k_both_ways(
+    source: np.ndarray, target: np.ndarray, k: int, blocks: tuple[int, int] = (QUERIES, CANDIDATES)
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """`top_k` of the sources among the targets and of the targets among the sources; every product is taken once."""
+    forward, backward = _Nearest(len(source), min(k, len(target))), _Nearest(len(target), min(k, len(source)))
+    for row, column, values in _products(source, target, blocks):
+        forward.add(row, column, values)
+        backward.add(column, row, values.T)
+    return (forward.similarities, forward.positions), (backward.similarities, backward.positions)
+
+
+def _products(
+    queries: np.ndarray, candidates: np.ndarray, blocks: tuple[int, int]
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Blocks of similarities, and where their first row and column stand; of a row the earlier columns first."""
+    few = -(-blocks[1] // 16)  # sorted whole; of the others only what is larger than the worst of them is
+    edges = [0, *range(few, len(candidates), blocks[1]), len(candidates)]
+    for row in range(0, len(queries), blocks[0]):
+        for begin, end in pairwise(edges):
+            if end > begin:
+                yield row, begin, queries[row : row + blocks[0]] @ candidates[begin:end].T
+
+
+class _Nearest:
+    """The best candidates of every query, of those that were seen so far."""
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.similarities = np.full((queries, k), -np.inf, dtype=np.float32)
+        self.positions = np.zeros((queries, k), dtype=np.int64)
+
+    def add(self, query: int, candidate: int, values: np.ndarray) -> None:
+        """Similarities [R, C] of the queries from `query` on with the candidates from `candidate` on, which go up."""
+        best = self.similarities[query : query + len(values)]
+        where = self.positions[query : query + len(values)]
+        if candidate == 0:
+            found, places = _largest(values, best.shape[1])
+            best[:, : found.shape[1]], where[:, : found.shape[1]] = found, places
+        elif best.size:
+            best[:], where[:] = _merge(best, where, values, candidate)
+
+
+def _merge(best: np.ndarray, where: np.ndarray, values: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of `best` [R, k] at `where` and of `values` [R, C], whose columns are positions from `first` on."""
+    row, column = _places(values > best[:, -1:])  # one as large as the worst that is kept stands behind it
     rows = np.concatenate([np.repeat(np.arange(len(best)), best.shape[1]), row])
     found = np.concatenate([best.ravel(), values[row, column]])
     places = np.concatenate([where.ravel(), column + first])
     order = np.lexsort((-found, rows))  # stable: the earlier first among equals
     sizes = np.bincount(rows, minlength=len(best))
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    chosen = order[rank < k]
-    return found[chosen].reshape(len(best), -1), places[chosen].reshape(len(best), -1)
+    chosen = order[rank < best.shape[1]]
+    return found[chosen].reshape(best.shape), places[chosen].reshape(best.shape)
+
+
+def _places(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of what is True, a row's columns going up: what `nonzero` finds, several times as fast."""
+    if not chosen.flags.c_contiguous:  # the products of the other direction
+        column, row = divmod(np.flatnonzero(chosen.T), len(chosen))
+    else:
+        row, column = divmod(np.flatnonzero(chosen), chosen.shape[1])
+    return row, column
 
 
 def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -106,8 +145,7 @@ def mine(source: np.ndarray, target: np.ndarray, k: int = 4) -> tuple[np.ndarray
     if not (len(source) and len(target)):
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     source, target = unit_length(source), unit_length(target)
-    forward, to_target = top_k(source, target, k)
-    backward, to_source = top_k(target, source, k)
+    (forward, to_target), (backward, to_source) = top_k_both_ways(source, target, k)
     source_mean, target_mean = forward.mean(axis=1), backward.mean(axis=1)
     forward = forward / ((source_mean[:, None] + target_mean[to_target]) / 2)
     backward = backward / ((target_mean[:, None] + source_mean[to_source]) / 2)
