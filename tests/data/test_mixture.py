@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import Any
 
@@ -63,19 +63,39 @@ def test_every_unit_once_an_epoch(sizes: list[int], batch: int, seed: int) -> No
 def test_buckets_exchange_units_of_neighbouring_steps_alone(
     sizes: list[int], batch: int, bucket: int, seed: int
 ) -> None:
-    """The same units in every bucket as without, in batches that do not overlap in length, in random order."""
+    """As often as without; in no step twice; in a bucket batches that do not overlap in length, in random order."""
     usual, grouped = (
         planned(sizes, [None] * len(sizes), recipe(batch_size=batch, steps=60, bucket=b), seed) for b in (None, bucket)
     )
     assert np.array_equal(usual.turns, grouped.turns)
-    for entry in range(len(sizes)):
-        steps = np.flatnonzero(usual.turns == entry)
-        for mine in (steps[k : k + bucket] for k in range(0, len(steps) - bucket + 1, bucket)):
-            units = [grouped.batch(int(step))[1] for step in mine]
-            before = [usual.batch(int(step))[1] for step in mine]
-            assert sorted(np.concatenate(units)) == sorted(np.concatenate(before))
-            spans = sorted((grouped.lengths[entry][own].min(), grouped.lengths[entry][own].max()) for own in units)
-            assert all(high <= low for (_, high), (low, _) in pairwise(spans))
+    for entry, items in enumerate(sizes):
+        steps = np.flatnonzero(usual.turns == entry).tolist()
+        before, after = ([mixture.batch(step)[1] for step in steps] for mixture in (usual, grouped))
+        assert sorted(np.concatenate([*before, []])) == sorted(np.concatenate([*after, []]))
+        assert [len(set(own)) for own in before] == [len(set(own)) for own in after]
+        epochs = defaultdict(list)
+        for draw in range(len(steps)):
+            epochs[draw * batch // items, ((draw + 1) * batch - 1) // items].append(draw)
+        for (first, last), draws in epochs.items():
+            size = bucket if first == last else 1  # a batch over the end of an epoch stays as it is
+            for mine in (draws[begin : begin + size] for begin in range(0, len(draws), size)):
+                units = [after[draw] for draw in mine]
+                assert sorted(np.concatenate(units)) == sorted(np.concatenate([before[draw] for draw in mine]))
+                if len(mine) > 1:
+                    spans = sorted(
+                        (grouped.lengths[entry][own].min(), grouped.lengths[entry][own].max()) for own in units
+                    )
+                    assert all(high <= low for (_, high), (low, _) in pairwise(spans))
+
+
+def test_a_small_set_in_buckets_is_seen_once_an_epoch_and_no_unit_meets_itself() -> None:
+    """COPA's size: 50 steps are four of its epochs."""
+    mixture = planned([400], [None], recipe(batch_size=32, epochs=5, bucket=50), 0)
+    steps = [mixture.batch(step)[1].tolist() for step in range(mixture.steps)]
+    times = Counter(unit for step in steps for unit in step)
+    assert set(times.values()) <= {5, 6}
+    over = {400 * epoch // 32 for epoch in range(1, 5) if 400 * epoch % 32}
+    assert all(len(set(step)) == 32 for k, step in enumerate(steps) if k not in over)
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=2, max_size=5), st.integers(1, 400), st.integers(0, 9))

@@ -62,6 +62,7 @@ class Mixture:
     draws: np.ndarray  # int64 [steps], how often that entry had its turn before
     lengths: Sequence[np.ndarray]  # tokens of each unit of each entry
     bucket: int | None  # steps of an entry whose units are exchanged until each has units of similar length
+    turned: tuple[int, ...]  # turns of each entry
 
     @classmethod
     def plan(
@@ -89,8 +90,10 @@ class Mixture:
         for entry in range(len(sizes)):
             mine = turns == entry
             draws[mine] = np.arange(mine.sum())
-        bucket = recipe.get("bucket")
-        return cls(tuple(sizes), recipe["batch_size"], seed, max(1, round(epoch)), turns, draws, lengths, bucket)
+        bucket, turned = recipe.get("bucket"), tuple(np.bincount(turns, minlength=len(sizes)).tolist())
+        return cls(
+            tuple(sizes), recipe["batch_size"], seed, max(1, round(epoch)), turns, draws, lengths, bucket, turned
+        )
 
     @property
     def steps(self) -> int:
@@ -102,13 +105,28 @@ class Mixture:
         A unit is seen once an epoch; a batch that reaches over the end of one takes the rest from the next.
         """
         entry, draw = int(self.turns[step]), int(self.draws[step])
-        if self.bucket is None:
+        first, last = self._group(entry, draw)
+        if last - first == 1:
             return entry, self._stream(entry, draw, 1)
-        number, place = divmod(draw, self.bucket)
-        units = self._stream(entry, number * self.bucket, self.bucket)
-        grouped = units[np.argsort(self.lengths[entry][units], kind="stable")].reshape(self.bucket, self.batch_size)
-        order = np.random.default_rng([self.seed, _BUCKET, entry, number]).permutation(self.bucket)
-        return entry, grouped[order[place]]
+        units = self._stream(entry, first, last - first)
+        grouped = units[np.argsort(self.lengths[entry][units], kind="stable")].reshape(-1, self.batch_size)
+        order = np.random.default_rng([self.seed, _BUCKET, entry, first]).permutation(len(grouped))
+        return entry, grouped[order[draw - first]]
+
+    def _group(self, entry: int, draw: int) -> tuple[int, int]:
+        """The draws, from the first to before the last, among which a draw's units are exchanged: of one epoch only.
+
+        So no unit meets itself, and the last group, however short, has all of its draws. Alone where none are, and
+        where a batch reaches over the end of an epoch.
+        """
+        size, (begin, end) = self.sizes[entry], (draw * self.batch_size, (draw + 1) * self.batch_size)
+        epoch = begin // size
+        if self.bucket is None or end > (epoch + 1) * size:
+            return draw, draw + 1
+        first = -(-epoch * size // self.batch_size)
+        first += (draw - first) // self.bucket * self.bucket
+        whole = (epoch + 1) * size // self.batch_size  # draws that end within this epoch
+        return first, min(first + self.bucket, whole, self.turned[entry])
 
     def _stream(self, entry: int, draw: int, draws: int) -> np.ndarray:
         """The units of so many draws of an entry, int64 [draws * batch_size]: shuffled epochs, end to end."""
