@@ -251,3 +251,7 @@ def test_shards_share_the_state_but_not_the_activations() -> None:
     assert eight.moments == pytest.approx(one.moments / 8)
     assert (eight.copies, eight.activations) in ((one.copies, one.activations), (0, 0))
     assert 0.15 < eight.total / one.total < 0.5
+    queue = Load("tagging", 4096, 40)
+    selecting = memory.evaluating(shape, GPU, queue, 40_000, eight.moments, shards=8)
+    assert selecting.total < eight.total, "what can be trained can be selected on the way"
+    assert selecting.weights == eight.weights

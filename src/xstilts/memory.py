@@ -152,17 +152,23 @@ def training(
     process = _process(shape, device, extra=(shape.table if rows < shape.vocabulary else 0) + best * trained)
     if device.name == "cpu":
         process += int(KEPT * activations)
-    if shards > 1:  # a block and the next one, and what is in no block, are gathered whole
-        weights += 4 * (2 * shape.block + table)
+    if shards > 1:
+        weights += _gathered(shape, table)
     if forward >= backward:
         here = -(-gradients // shards) if load.several else 0
         return Need(weights, moments, here, copies, activations, max(loss, turning), process)
     return Need(weights, moments, backward, process=process)
 
 
-def evaluating(shape: Shape, device: Device, load: Load, rows: int | None = None, moments: int = 0) -> Need:
-    """Of an evaluation; of one within a training, which has the trained `rows` of embeddings alone, and moments."""
-    weights = 4 * (shape.parameters - shape.table + (shape.vocabulary if rows is None else rows) * shape.hidden)
+def evaluating(
+    shape: Shape, device: Device, load: Load, rows: int | None = None, moments: int = 0, shards: int = 1
+) -> Need:
+    """Of an evaluation; of one within a training, which has the trained `rows` of embeddings alone, and moments.
+
+    `shards`: as in `training`.
+    """
+    table = (shape.vocabulary if rows is None else rows) * shape.hidden
+    weights = -(-4 * (shape.parameters - shape.table + table) // shards) + (shards > 1) * _gathered(shape, table)
     b = device.number
     # The widest moment of a block: three float32 states, what the inner layer reads, and it before and after gelu.
     held = load.tokens * (shape.hidden * (12 + 2 * device.bf16) + (3 if shape.gated else 2) * b * shape.inner)
@@ -171,6 +177,11 @@ def evaluating(shape: Shape, device: Device, load: Load, rows: int | None = None
     if load.format in FIRSTS:  # the last block is not read yet, and takes less
         copies -= 2 * shape.block * device.bf16
     return Need(weights, moments, 0, copies, held, loss, _process(shape, device))
+
+
+def _gathered(shape: Shape, table: int) -> int:
+    """Bytes of weights that are whole for a while on every GPU: a block and the next one, and what is in no block."""
+    return 4 * (2 * shape.block + table)
 
 
 def _copies(shape: Shape, device: Device, load: Load) -> int:

@@ -89,6 +89,8 @@ def test_clean_removes_what_nobody_needs_and_nothing_else(store: Path, reference
 
 
 def test_the_other_verbs(store: Path, capsys: Said) -> None:
+    assert here(store / "typo", "do=report") == 2
+    assert f"there is no store {store / 'typo'}" in capsys.readouterr().err
     assert here(store, *GRID, "do=fetch") == 0
     assert f"the library {store / 'library/toy'} holds 4 tasks and 1 models" in capsys.readouterr().out
     assert here(store, *FIRST, "sweep=one") == 0

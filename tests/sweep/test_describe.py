@@ -106,6 +106,8 @@ def test_unknown_sizes_are_counted_not_taken_for_zero(planned: Planned) -> None:
     plan = planned("inter=none", "target=xnli,xquad")
     plan.stages[chain(plan, target="xnli")[0]].spec["mixture"][0]["train"][0]["rows"] = None
     assert rows(plan)["train", "base"][2].endswith("+ 1 of unknown size")
+    done(plan, chain(plan, target="xquad")[0], seconds=60.0)
+    assert rows(plan)["train", "base"][3] == "-", "of the one that is left nobody knows"
     assert _flop([math.nan, math.nan]) == "2 of unknown size"
     assert _flop([]) == "0.0 FLOP"
     assert _flop([1500.0, 500.0]) == "2.0 kFLOP"

@@ -206,6 +206,8 @@ class Command:
         return outcome.code
 
     def report(self) -> int:
+        if not self.store.root.is_dir():
+            raise UserError(f"there is no store {self.store.root}: there is nothing to report")
         self._report(self._wanted())
         return 0
 

@@ -76,7 +76,8 @@ def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost], ask: Ca
     for (kind, model), stages in sorted(rows.items(), reverse=True):
         left = [s for s in stages if s.id in needed]
         seconds = [_seconds(cost[s.id], ask(s)) for s in left]
-        hours = _hours(sum(s or 0.0 for s in seconds)) if left and None not in seconds else "-"
+        known = [s for s in seconds if s is not None and not math.isnan(s)]
+        hours = _hours(sum(known)) if left and len(known) == len(left) else "-"
         flop = _flop([cost[s.id].flop for s in left])
         table.add_row(kind, Text(model), str(len(stages)), str(len(left)), flop, hours, _memory(stages, cost))
     return table
@@ -118,9 +119,12 @@ def _memory_said(plan: Plan, cost: dict[str, Cost], ask: Callable[[Stage], Asked
     """What the predictions hold for, and how many GPUs a training needs that does not fit any."""
     if any(one.bound for one in cost.values()):
         yield "memory up to: with all embeddings; a stage trains those of sub-words in its data, and says what it takes"
-    trained = {s.about["model"]: s for s in plan.stages.values() if s.kind == "train" and ask(s).device == "cuda"}
-    for model, stage in trained.items():
-        found = fewest(stage)
+    trained: dict[str, list[Stage]] = defaultdict(list)
+    for stage in plan.stages.values():
+        if stage.kind == "train" and ask(stage).device == "cuda":
+            trained[stage.about["model"]].append(stage)
+    for model, stages in trained.items():
+        found = fewest(stages)
         if set(found.values()) != {1}:
             needs = ", ".join(f"{n or 'over ' + str(MOST)} of {gb} GB" for gb, n in found.items())
             yield f"fewest GPUs that hold a training of {model}, with numerics.shard=true where it is several: {needs}"

@@ -7,6 +7,7 @@ known when the data is tokenized, so where a table may be cut this is the bound,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,11 +54,12 @@ def foresee(stage: Stage, device: str, least: bool = False, shards: int = 1) -> 
     return Foreseen(max(needs, key=lambda need: need.total), cut)
 
 
-def fewest(stage: Stage) -> dict[int, int | None]:
-    """GB of a GPU -> the fewest that hold a training, each an equal share of its state; None where MOST do not.
+def fewest(stages: Iterable[Stage]) -> dict[int, int | None]:
+    """GB of a GPU -> the fewest that hold any of these trainings, each an equal share; None where MOST do not.
 
     With the whole table, and the fewest tokens at once.
     """
+    stage = max(stages, key=lambda stage: _least(stage, 1))
     return {
         size: next((n for n in range(1, MOST + 1) if _least(stage, n) <= size * 1e9 * (1 - HEADROOM)), None)
         for size in GPUS

@@ -41,7 +41,7 @@ def training(
             found.append(needed_training(shape, rows, device, load, dropout, shards, best))
             if entry.selection is not None:
                 queue = _queue(entry.form.name, [entry.selection.features], budget)
-                found.append(needed_evaluating(shape, device, queue, rows, found[-1].moments))
+                found.append(needed_evaluating(shape, device, queue, rows, found[-1].moments, shards))
         return max(found, key=lambda one: one.total)
 
     return _fitted(machine, attempt, need)
@@ -67,11 +67,11 @@ def _fitted(machine: Machine, attempt: Attempt, need: Callable[[int], Need]) -> 
     budget = attempt.group.tell(budget or wanted)
     if budget is None:
         least = need(budgets[-1])
+        several = ", or several GPUs and numerics.shard=true" if attempt.stage.kind == "train" else ""
         raise UserError(
             f"{attempt.stage.label} does not fit {machine.facts()['device']}: even with {budgets[-1]} tokens at once "
-            f"it takes {gigabytes(least.total)} ({_parts(least)}), and {gigabytes(free)} are free. It needs a device "
-            f"with more memory, or a training several GPUs and numerics.shard=true; "
-            f"numerics.micro_tokens={budgets[-1]} tries it all the same"
+            f"it takes {gigabytes(least.total)} ({_parts(least)}), and it may take {gigabytes(free)}. A device "
+            f"with more memory{several} would do; numerics.micro_tokens={budgets[-1]} tries it all the same"
         )
     found = need(budget)
     print(f"memory: {gigabytes(found.total)} predicted ({_parts(found)}) of {gigabytes(free)}; {budget} tokens at once")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 from xstilts.errors import UserError
 from xstilts.memory import AT_ONCE, HEADROOM
 
-LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,26 @@ class Machine:
         """Bytes that a stage may take: what is free on the device but for some headroom, or all memory of a CPU."""
         if self.device.type == "cuda":
             return int(torch.cuda.mem_get_info()[0] * (1 - HEADROOM))
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        with suppress(OSError, ValueError):  # "max" where there is no limit
-            there = min(there, int(LIMIT.read_text()))
-        return there
+        return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits()])
 
     def peak_memory(self) -> int:
         """Bytes: on the device since `of`, or of this process since it began on a CPU."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated()
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _limits(said: Path = Path("/proc/self/cgroup"), root: Path = CGROUPS) -> Iterator[int]:
+    """Bytes that a container, or a job of Slurm's, gives this process: of its control group and of those around it."""
+    for line in said.read_text().splitlines() if said.exists() else []:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top, name = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+        own = top / path.lstrip("/")
+        for folder in (own, *own.parents[: len(own.parts) - len(top.parts)]):
+            with suppress(OSError, ValueError):  # "max" where there is no limit
+                yield int((folder / name).read_text())
 
 
 def _repeatable() -> None:
