@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from pandas.testing import assert_frame_equal
 
 from xstilts import files
 from xstilts.errors import DataError
-from xstilts.results.table import COLUMNS, ORDER, SCORES, read_scores, table, unfinished, write
+from xstilts.results.table import COLUMNS, ORDER, SCORES, read_scores, replaced, table, unfinished, write
 from xstilts.stage import Stage
 from xstilts.store import Store, begin, publish
 from xstilts.sweep.sweeps import Sweep
@@ -128,6 +129,21 @@ def test_a_cell_of_two_sweeps_is_there_once_as_the_newer_has_it(lab: Lab) -> Non
     assert old["stages"] != new["stages"]
     assert set(frame.loc[frame["target"] == "tatoeba", "stage"]) == {new["stages"][-1]}
     assert not frame.duplicated([*ORDER]).any()
+
+
+def test_other_data_under_the_same_name_is_said(lab: Lab) -> None:
+    """As of two folders, which are no part of a world's name."""
+    old = lab.cell("tatoeba", partial=True)
+    lab.cell("xnli")
+    older = lab.sweep("older", "2026-01-01T00:00:00+00:00")
+    again = replace(older, name="again", created="2026-01-02T00:00:00+00:00")
+    assert list(replaced([again, older])) == []
+    new = lab.cell("tatoeba")
+    assert old["stages"] != new["stages"]
+    newer = lab.sweep("newer", "2026-01-03T00:00:00+00:00")
+    (line,) = replaced([newer, older])
+    assert "sweep older that newer sweeps replace: 1," in line
+    assert list(replaced([older])) == list(replaced([newer])) == []
 
 
 def test_one_sweep_alone(lab: Lab) -> None:

@@ -12,7 +12,7 @@ from xstilts.results.aggregate import selection
 from xstilts.results.question import fill
 from xstilts.results.question.printed import show_verdicts, verdicts
 from xstilts.results.show import show
-from xstilts.results.table import table, write
+from xstilts.results.table import replaced, table, write
 
 if TYPE_CHECKING:
     from xstilts.store import Store
@@ -29,6 +29,7 @@ def report(store: Store, sweeps: Sequence[Sweep], console: Console, again: bool 
     show_verdicts(found, console)
     known = None if again else page.drawn(store, sweeps, frame)
     for line in (
+        *replaced(sweeps),
         *fill.said(fill.gaps(store, sweeps)),
         f"{len(everything)} rows in {store.root / 'results.parquet'} and .csv",
         f"the report: {known or page.write(store, sweeps, frame, found)}",

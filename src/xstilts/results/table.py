@@ -6,7 +6,8 @@ So a cell that is not done yet, and a language the library lacks, have their row
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import nan
@@ -143,6 +144,24 @@ def newest(sweeps: Iterable[Sweep]) -> list[Asked]:
         for cell in sweep.cells:
             cells[tuple(cell[key] for key in CELL)] = Asked(cell, sweep.seen[cell["model"]])
     return list(cells.values())
+
+
+def replaced(sweeps: Iterable[Sweep]) -> Iterator[str]:
+    """A line a sweep of which `newest` has cells in the form of a newer one that are not the same evaluation."""
+    cells: dict[tuple[Any, ...], tuple[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for sweep in sorted(sweeps, key=lambda s: (s.created, s.name)):
+        for cell in sweep.cells:
+            key, stage = tuple(cell[name] for name in CELL), str(cell["stages"][-1])
+            older, before = cells.get(key, (sweep.name, stage))
+            counts[older] += before != stage
+            cells[key] = sweep.name, stage
+    for name, count in counts.items():
+        if count:
+            yield (
+                f"cells of sweep {name} that newer sweeps replace: {count}, of the same names and from other data, "
+                f"weights or versions; do=report sweep={name} shows its own"
+            )
 
 
 def _rows(asked: list[Asked], scores: dict[str, list[Row]]) -> list[tuple[Any, ...]]:
