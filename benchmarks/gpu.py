@@ -1,7 +1,7 @@
 """Every figure that needs a GPU, in under ten minutes and without network: `python benchmarks/gpu.py`.
 
-    python benchmarks/gpu.py --only training,use,encoding     # parts of it
-    python benchmarks/gpu.py --dry                            # all of it on a CPU with a tiny model: does it run?
+    python benchmarks/gpu.py --only training,neighbours     # parts of it
+    python benchmarks/gpu.py --dry                          # all of it on a CPU with a tiny model: does it run?
 
 - training: base and large in bf16 on the recipe's random batches, beside Hugging Face's Trainer with dynamic padding
   and grouped by length, with 39,000 of 250,002 ids in the data; seconds from the start of a stage to its first step;
@@ -10,7 +10,8 @@
   `xstilts.memory` predicted before the training began, which leaves out context and allocator, and beside what torch's
   allocator took from the device for it;
 - encoding: retrieval beside sentence-transformers in bf16, and a stand-in for XTREME's loop in fp32 (its default), from
-  texts, and from what was tokenized before.
+  texts, and from what was tokenized before;
+- neighbours: the seconds that mining pools of BUCC's size takes, and ranking a million candidates as Mewsli-X does.
 
 What cannot be done is said and left out, and the rest goes on: a package that is not installed, a model that does not
 fit, a part that fails (then this ends with 1). Tables are printed as benchmarks/RESULTS.md has them; they belong there
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,6 +35,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]  # else Trainer takes all
 os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # which torch reads once, at the first matrix product
 
+import numpy as np
 import torch
 import training
 import transformers
@@ -42,9 +45,11 @@ from training import Way
 
 from xstilts.data.library import Library
 from xstilts.errors import UserError, reason
+from xstilts.formats import neighbours
+from xstilts.scoring.ranking import unit_length
 
 DISTINCT = 39_000
-PARTS = ("training", "use", "encoding")
+PARTS = ("training", "use", "encoding", "neighbours")
 
 
 class Bench:
@@ -170,6 +175,27 @@ class Bench:
         }
         title = f"encoding, {2 * items} sentences, {name}"
         self._contest(title, contestants, list(contestants)[:2])
+
+    def neighbours(self) -> None:
+        """Of embeddings as wide as large's; random ones, whose neighbours are no easier or harder to find."""
+        many, million, asking = (500, 1000, 100) if self.dry else (400_000, 1_000_000, 15_000)
+        rng, width = np.random.default_rng(0), LARGE.config["hidden_size"]
+
+        def drawn(count: int) -> np.ndarray:
+            return unit_length(rng.standard_normal((count, width), dtype=np.float32))
+
+        lines = []
+        for title, queries, candidates, search in (
+            ("mining", drawn(many), drawn(many), neighbours.mine),
+            ("ranking", drawn(asking), drawn(million), partial(neighbours.top_k, k=20)),
+        ):
+            with torch.device(self.device):
+                search(queries[:64], candidates[:64])
+                clock = Clock()
+                search(queries, candidates)
+                lines.append([title, f"{len(queries):,} x {len(candidates):,}", f"{clock.read(0).wall:.1f}"])
+        table(f"neighbours of {width} numbers", ["pools", "seconds"], lines)
+        print(f"\n{machine()}", flush=True)
 
 
 def has(package: str) -> bool:

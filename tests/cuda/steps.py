@@ -26,6 +26,7 @@ from xstilts import formats
 from xstilts.data.batches import Features
 from xstilts.data.mixture import Mixture
 from xstilts.formats.base import Limits
+from xstilts.formats.neighbours import Best
 from xstilts.model import optimizer, vocabulary
 from xstilts.model.encoder import Encoder
 from xstilts.model.parallel import ALONE
@@ -205,6 +206,19 @@ def evaluates(architecture: str, form: str, layers: int | None, bf16: bool = Tru
     return watch
 
 
+def searches() -> Watch:
+    """Neighbours among similarities, in both directions."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        forward, backward = Best(4, 3, CUDA), Best(6, 3, CUDA)
+        with Watch() as watch:
+            similarities = torch.randn(4, 5, device=CUDA) @ torch.randn(5, 6, device=CUDA)
+            for place in (0, 4):
+                forward.add(0, 6 * place, similarities)
+                backward.add(0, place, similarities.T)
+    assert watch.seen["topk"]
+    return watch
+
+
 def main() -> None:
     torch.use_deterministic_algorithms(True)  # autograd and some formulas of torch's ask for it
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -216,6 +230,7 @@ def main() -> None:
             cases[f"evaluate {form}, {architecture}"] = (evaluates, architecture, form, None)
     cases["train tagging, fp32"] = (trains, "xlm-roberta", "tagging", False)
     cases["evaluate mining, one layer"] = (evaluates, "xlm-roberta", "mining", 1)
+    cases["neighbours"] = (searches,)
     found = {}
     for name, (function, *arguments) in cases.items():
         try:

@@ -34,8 +34,9 @@ from xstilts.data.batches import Batch, Features
 from xstilts.errors import UserError
 from xstilts.formats.base import Format, Limits, Outputs, Part, Score, first
 from xstilts.formats.heads import linear
+from xstilts.formats.neighbours import top_k
 from xstilts.formats.sequences import Frame, offsets, tokenize
-from xstilts.scoring.ranking import average_precision, reciprocal_rank, top_k
+from xstilts.scoring.ranking import average_precision, reciprocal_rank
 from xstilts.task import Task
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from torch import nn
 from xstilts.data.batches import Batch, Features
 from xstilts.formats.base import Format, Limits, Outputs, Part, Score
 from xstilts.formats.nearest import VARIANTS, embed, single_texts
+from xstilts.formats.neighbours import mine
 from xstilts.formats.sequences import one_a_unit
-from xstilts.scoring.ranking import PairScore, best_threshold, mine, pair_score
+from xstilts.scoring.ranking import PairScore, best_threshold, pair_score
 from xstilts.task import Task
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ from torch.nn import functional as F
 
 from xstilts.data.batches import Batch, Features
 from xstilts.formats.base import Format, Limits, Outputs, Part, Score, mean
+from xstilts.formats.neighbours import top_k
 from xstilts.formats.sequences import Frame, Ragged, tokenize
 from xstilts.scoring.accuracy import VERSION, accuracy
-from xstilts.scoring.ranking import top_k, unit_length
+from xstilts.scoring.ranking import unit_length
 from xstilts.task import Task
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ Everything here is numpy on embeddings and ids. Fractions, not percents: formats
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
@@ -13,6 +13,8 @@ from math import nan
 import numpy as np
 
 QUERIES, CANDIDATES = 1024, 16384  # a block of similarities is 64 MiB
+
+Found = tuple[np.ndarray, np.ndarray]  # similarities float32 [Q, k] and positions int64 [Q, k], a row's best first
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
@@ -23,11 +25,11 @@ def unit_length(vectors: np.ndarray) -> np.ndarray:
 
 def top_k(
     queries: np.ndarray, candidates: np.ndarray, k: int, blocks: tuple[int, int] = (QUERIES, CANDIDATES)
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Found:
     """The k candidates (fewer where there are fewer) with the largest dot product, the best first.
 
-    `queries` [Q, D] and `candidates` [C, D] give similarities float32 [Q, k] and positions int64 [Q, k]. Of equal
-    similarities the earlier candidate comes first. Exhaustive, block by block, so that memory does not grow with Q x C.
+    Of `queries` [Q, D] among `candidates` [C, D]. Of equal similarities the earlier candidate comes first. Exhaustive,
+    block by block, so that memory does not grow with Q x C.
     """
     found = _Nearest(len(queries), min(k, len(candidates)))
     for row, column, values in _products(queries, candidates, blocks):
@@ -37,7 +39,7 @@ def top_k(
 
 def top_k_both_ways(
     source: np.ndarray, target: np.ndarray, k: int, blocks: tuple[int, int] = (QUERIES, CANDIDATES)
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+) -> tuple[Found, Found]:
     """`top_k` of the sources among the targets and of the targets among the sources; every product is taken once."""
     forward, backward = _Nearest(len(source), min(k, len(target))), _Nearest(len(target), min(k, len(source)))
     for row, column, values in _products(source, target, blocks):
@@ -134,18 +136,24 @@ def reciprocal_rank(ranked: Sequence[str], golds: Collection[str], k: int) -> fl
     return next((1 / rank for rank, candidate in enumerate(ranked[:k], start=1) if candidate in golds), 0.0)
 
 
-def mine(source: np.ndarray, target: np.ndarray, k: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mine(
+    source: np.ndarray,
+    target: np.ndarray,
+    k: int = 4,
+    search: Callable[[np.ndarray, np.ndarray, int], tuple[Found, Found]] = top_k_both_ways,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Candidate translation pairs with their ratio margin, the best first: two int64 [P] and float32 [P].
 
     Artetxe and Schwenk (2019), as LASER and XTREME run it on BUCC. The margin of a pair is its cosine over the mean of
     the two sides' mean cosines to their k nearest neighbours on the other side. Every sentence proposes the neighbour
     of the largest margin; proposals of both directions are accepted by margin as long as both sentences are free
-    (retrieval "max"). A margin of 0 or less is no candidate. `source` [N, D] and `target` [M, D] need no unit length.
+    (retrieval "max"). A margin of 0 or less is no candidate. `source` [N, D] and `target` [M, D] need no unit length;
+    `search` finds the neighbours.
     """
     if not (len(source) and len(target)):
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     source, target = unit_length(source), unit_length(target)
-    (forward, to_target), (backward, to_source) = top_k_both_ways(source, target, k)
+    (forward, to_target), (backward, to_source) = search(source, target, k)
     source_mean, target_mean = forward.mean(axis=1), backward.mean(axis=1)
     forward = forward / ((source_mean[:, None] + target_mean[to_target]) / 2)
     backward = backward / ((target_mean[:, None] + source_mean[to_source]) / 2)

@@ -97,7 +97,8 @@ class Selection:
         """The task's own metric with the head of that name, of which more is better; NaN where it cannot be said."""
         features, tables = {self.part: self.features}, {self.part: self.table}
         outputs = trained(name, partial(infer, self.form, features=features, machine=machine, tokenizer=tokenizer))
-        predictions = self.form.decode(outputs, features, tables, self.task)
+        with machine.device:  # where neighbours are looked for
+            predictions = self.form.decode(outputs, features, tables, self.task)
         scores = {score.metric: score.value for score in reversed(self.form.score(predictions, self.task))}
         if self.task.metric not in scores:
             raise UserError(

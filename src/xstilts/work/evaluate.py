@@ -76,7 +76,8 @@ def run(attempt: Attempt) -> None:
             raise Stopped(f"after {done} of {total} tokens")
 
     outputs = infer(form, encoder, head, features, machine, tokenizer, spec["layer"], progress)
-    predictions = form.decode(outputs, features, tables, task)
+    with machine.device:  # where neighbours are looked for
+        predictions = form.decode(outputs, features, tables, task)
     scores = form.score(predictions, task)
 
     attempt.check()
