@@ -37,11 +37,11 @@ os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # which torch reads once, at 
 
 import numpy as np
 import torch
-import training
 import transformers
 from contest import Clock, Measured, contest, machine, plain, spread, table
+from peers import trainer
+from stages import Way, attempted, measured
 from synthetic import BASE, LARGE, TRIED, XL, Shape, library, tokenizer
-from training import Way
 
 from xstilts.data.library import Library
 from xstilts.errors import UserError, reason
@@ -81,18 +81,20 @@ class Bench:
         self.failed |= len(found) < len(contestants)
 
     @property
+    def _there(self) -> dict[str, str]:
+        return {"device": self.device, "precision": self.precision}
+
+    @property
     def _shapes(self) -> Mapping[str, Shape]:
         return {"tiny": TRIED["tiny"]} if self.dry else {"base": BASE, "large": LARGE}
 
     def _training(self, name: str, shape: Shape) -> None:
-        way = Way(
-            2 if self.dry else 50, 2 if self.dry else 32, self.device, self.precision, before=1 if self.dry else 10
-        )
+        way = Way(2 if self.dry else 50, 2 if self.dry else 32, **self._there, before=1 if self.dry else 10)
         firsts: list[float] = []
         contestants = {"xstilts": self._ours(shape, way, firsts)}
         if has("accelerate"):
             for padding in ("dynamic", "grouped"):
-                contestants[padding] = training.theirs(self.made, "nli", shape, padding, self.place, way)
+                contestants[padding] = trainer(self.made, "nli", shape, padding, self.place, way)
         title = f"training, NLI pairs, {name}, batches of {way.batch}, {self.precision}"
         self._contest(title, contestants, list(contestants)[1:])
         print(
@@ -101,9 +103,9 @@ class Bench:
 
     def _ours(self, shape: Shape, way: Way, firsts: list[float]) -> Callable[[int], Measured]:
         def run(number: int) -> Measured:
-            attempt = training.attempted(self.made, "nli", shape, "auto", self.place, way, number)
+            attempt = attempted(self.made, "nli", shape, "auto", self.place, way, number)
             firsts.append(attempt.first)
-            return training.measured(self.made, "nli", way, number, attempt.measured)
+            return measured(self.made, "nli", way, number, attempt.measured)
 
         return run
 
@@ -118,16 +120,14 @@ class Bench:
         print(f"\n{machine()}", flush=True)
 
     def _use(self, name: str, shape: Shape, product: float) -> list[str]:
-        way = Way(
-            2 if self.dry else 20, 8 if self.dry else 256, self.device, self.precision, before=1 if self.dry else 6
-        )
+        way = Way(2 if self.dry else 20, 8 if self.dry else 256, **self._there, before=1 if self.dry else 6)
         try:
-            attempt = training.attempted(self.made, "nli", shape, "auto", self.place, way, 0)
+            attempt = attempted(self.made, "nli", shape, "auto", self.place, way, 0)
         except UserError as error:
             return [name, "does not fit, by prediction", "", "", "", reason(error), ""]
         except torch.OutOfMemoryError as error:
             return [name, "does not fit", "", "", str(error).split(".")[0], "that it does", ""]
-        rate = training.measured(self.made, "nli", way, 0, attempt.measured).rate("wall")
+        rate = measured(self.made, "nli", way, 0, attempt.measured).rate("wall")
         flop = 6 * shape.blocks * rate
         predicted = attempt.notes["predicted_memory"]
         memory = [f"{count / 1e9:.2f} GB" for count in (attempt.peak, predicted, attempt.reserved)]

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import torch
 from contest import Clock, Measured, contest, spread
+from stages import Way, attempted, measured, staged
 from synthetic import BASE, SMALL, Shape, library
-from training import Way, attempted, measured, staged
 
 from xstilts.data.library import Library
 from xstilts.model import optimizer

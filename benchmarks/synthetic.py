@@ -26,10 +26,17 @@ SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 TAGS = [f"T{i}" for i in range(17)]
 NLI = Task("nli", "classification", labels=["a", "b", "c"], train="en/train", metric="accuracy")
 POS = Task("pos", "tagging", labels=TAGS, train="en/train", metric="f1")
+QA = Task("qa", "span", train="en/train", metric="f1")
 RETRIEVAL = Task("retrieval", "nearest", metric="accuracy")
-TASKS = {task.name: task for task in (NLI, POS, RETRIEVAL)}
+TASKS = {task.name: task for task in (NLI, POS, QA, RETRIEVAL)}
 #: Mean of the logarithm of a length with special tokens, its spread, least and most.
-LENGTHS = {"nli": (35.5, 0.5, 8, 128), "pos": (24.0, 0.55, 4, 128), "retrieval": (14.0, 0.45, 5, 128)}
+LENGTHS = {
+    "nli": (35.5, 0.5, 8, 128),
+    "pos": (24.0, 0.55, 4, 128),
+    "qa": (165.0, 0.42, 48, 384),
+    "retrieval": (14.0, 0.45, 5, 128),
+}
+QUESTION = 12  # words
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,18 @@ def _table(rng: np.random.Generator, kind: str, items: int, distinct: int) -> pa
         columns |= {"label": [NLI.labels[i] for i in rng.integers(3, size=items)]}
     elif kind == "pos":
         columns |= {"tokens": rows, "tags": [[TAGS[i] for i in rng.integers(17, size=len(row))] for row in rows]}
+    elif kind == "qa":  # of which <s>, </s></s> and </s> take four
+        contexts = [row[QUESTION:-2] for row in rows]
+        columns |= {"question": [" ".join(row[:QUESTION]) for row in rows]}
+        columns |= {"context": [" ".join(context) for context in contexts]}
+        columns |= {"answers": [[_answer(context, int(rng.integers(len(context))))] for context in contexts]}
     else:
         texts = [" ".join(row) for row in rows]
         columns |= {"source": texts, "target": texts[::-1]}
     schema = formats.get(TASKS[kind].format).columns
     return pa.table({name: columns[name] for name in schema.names}, schema)
+
+
+def _answer(context: list[str], word: int) -> dict[str, Any]:
+    """A word of the context."""
+    return {"text": context[word], "start": len(" ".join([*context[:word], ""]))}
