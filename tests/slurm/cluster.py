@@ -235,12 +235,15 @@ class Cluster:
         _wait(60, "slurmctld", lambda: "is UP" in self.run("scontrol", "ping", check=False))
 
     def node(self, name: str) -> None:
-        """Start a node, again if it has crashed."""
-        if not self.running(f"slurmd.{name}"):
-            self.run("slurmd", "-N", name)
-        for pid in self._marked(f"SLURMD_NODENAME={name}"):
-            if _command(pid) == "srun":
-                _signal(pid, signal.SIGCONT)  # a network that is whole again
+        """Start a node, again if it has crashed.
+
+        An srun that stayed behind is ended before. It would learn of its node's failure now and have the controller
+        kill its step, which has the number of the step that the job has elsewhere by now.
+        """
+        if self.running(f"slurmd.{name}"):
+            return
+        _end(pid for pid in self._marked(f"SLURMD_NODENAME={name}") if _state(pid) == "T")
+        self.run("slurmd", "-N", name)
 
     @contextmanager
     def tight(self, array: int, jobs: int) -> Iterator[None]:
@@ -267,16 +270,16 @@ class Cluster:
     def crash(self, name: str, tasks: bool = True) -> None:
         """A node's slurmd dies without a word; with `tasks` everything on it, else its jobs live on, unseen.
 
-        The controller would reach the jobs' own srun, which no network cut separates from it here: they are stopped.
+        The sruns of jobs that live on, which no network cut separates from the controller here, are stopped.
         """
         log = self.root / f"log/slurmd.{name}.log"
-        daemon = self.pid(f"slurmd.{name}")
-        holders = [pid for pid in _pids() if log in _open_files(pid)] if tasks else [daemon]
-        for pid in filter(None, holders):
-            _signal(pid, signal.SIGKILL)
-        for pid in self._marked(f"SLURMD_NODENAME={name}"):
-            if tasks or _command(pid) == "srun":
-                _signal(pid, signal.SIGKILL if tasks else signal.SIGSTOP)
+        jobs = self._marked(f"SLURMD_NODENAME={name}")
+        if tasks:
+            _end([*jobs, *(pid for pid in _pids() if log in _open_files(pid))])
+        else:
+            for pid in filter(lambda pid: _command(pid) == "srun", jobs):
+                _signal(pid, signal.SIGSTOP)
+            _end(filter(None, [self.pid(f"slurmd.{name}")]))
         _wait(10, "the crash", lambda: not self.running(f"slurmd.{name}"))
 
     def down_nodes(self) -> set[str]:
@@ -372,10 +375,15 @@ def _command(pid: int) -> str:
 
 def _runs(pid: int) -> bool:
     """A zombie does not: a container's first process may be slow to reap it."""
+    return _state(pid) not in ("", "Z")
+
+
+def _state(pid: int) -> str:
+    """Its letter: R, S, T where it is stopped, Z; nothing when it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return ""
 
 
 def _open_files(pid: int) -> set[Path]:
@@ -388,6 +396,19 @@ def _open_files(pid: int) -> set[Path]:
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _end(pids: Iterable[int]) -> None:
+    """All at once: stopped first, so that nothing lives to see another die, and children before their parents.
+
+    An srun that misses its step has the controller kill it, and so has the process that watches over an srun. That is
+    in vain where the node is gone, but the controller keeps such a message until the node is back, where it meets the
+    job's next start. A stopped process whose parent dies before it gets a SIGHUP and goes on.
+    """
+    dying = sorted(set(pids), reverse=True)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in dying:
+            _signal(pid, number)
 
 
 def _wait(seconds: float, what: str, over: Callable[[], bool], strict: bool = True) -> None:

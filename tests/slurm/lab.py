@@ -122,6 +122,12 @@ class Lab:
     def done(self) -> bool:
         return bool(self.stages()) and all((s / "done.json").exists() for s in self.stages())
 
+    def all_done(self) -> None:
+        """Every stage is; else the test fails, and its report says what each job printed."""
+        left = [stage.name for stage in self.stages() if not (stage / "done.json").exists()]
+        if left or not self.stages():
+            pytest.fail(f"not done: {', '.join(left) or 'no stage at all'}\n{self.said()}")
+
     @property
     def sweep(self) -> str:
         """The name of its only sweep."""

@@ -47,7 +47,7 @@ def test_a_cancelled_job_goes_on_with_the_same_command(lab: Lab) -> None:
     assert not lab.done()
     assert "2 jobs submitted" in lab.submit(*PAIR, *LONG)
     lab.drained()
-    assert lab.done()
+    lab.all_done()
     resumed(lab.stage("train"))
 
 
@@ -58,7 +58,7 @@ def test_a_preempted_job_goes_on_by_itself(lab: Lab) -> None:
     lab.cluster.run("sbatch", *whole)
     lab.until(lambda: lab.state(job) != "RUNNING", what="the preemption")
     lab.drained()
-    assert lab.done()
+    lab.all_done()
     resumed(lab.stage("train"))
 
 
@@ -86,7 +86,7 @@ def test_nodes_die_and_time_runs_out(lab: Lab) -> None:
     lab.until(lambda: lab.attempts()[timed.name] > 1, what="a second attempt")
     lab.cluster.run("scontrol", "update", f"JobId={lab.job(timed)}", "TimeLimit=30")  # once is enough
     lab.drained(1200)
-    assert lab.done()
+    lab.all_done()
     resumed(dying)
     resumed(timed)
     resumed(cut_off)  # which ran twice at once: the second copy fenced off the first
@@ -119,7 +119,7 @@ def test_accounting_and_the_controller_are_away(lab: Lab) -> None:
     finally:
         lab.cluster.controller()
         lab.cluster.accounting()
-    assert lab.done()
+    lab.all_done()
     assert set(lab.attempts().values()) == {1}
 
 
@@ -138,7 +138,7 @@ def test_a_failing_stage_blocks_only_what_needs_it(lab: Lab, tmp_path: Path) -> 
     broken.write_bytes(whole)
     assert "2 jobs submitted" in lab.launch("do=retry", f"sweep={lab.sweep}", tiny=False).output
     lab.drained()
-    assert lab.done()
+    lab.all_done()
 
 
 def test_a_disk_that_is_full_for_a_while(lab: Lab, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_disk_that_is_full_for_a_while(lab: Lab, tmp_path: Path) -> None:
         ballast.unlink()
         assert "2 jobs submitted" in lab.submit(*PAIR, *LONG)
         lab.drained()
-        assert lab.done()
+        lab.all_done()
         resumed(lab.stage("train"))
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -56,7 +56,8 @@ def test_two_nodes_of_two_processes_preempted_on_the_way(lab: Lab) -> None:
     lab.cluster.run("sbatch", *whole)
     lab.until(lambda: lab.state(job) != "RUNNING", what="the preemption")
     lab.drained()
-    assert all(each.done() for each in (lab, straight, one))
+    for each in (lab, straight, one):
+        each.all_done()
 
     expected, found, resumed = weights(one), weights(straight), weights(lab)
     print(f"largest difference {max(float((found[n] - w).abs().max()) for n, w in expected.items()):.1e}")

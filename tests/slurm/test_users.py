@@ -58,7 +58,7 @@ def test_two_users_share_stages(cluster: Cluster, library: Path, place: Path, py
     assert [process.returncode for process in both] == [0, 0], said
     lab = labs["news"]
     lab.drained()
-    assert lab.done(), lab.said()
+    lab.all_done()
     assert len(lab.stages()) == 3
     assert set(lab.attempts().values()) == {1}
     owners = {path.owner() for path in store.rglob("*")}
