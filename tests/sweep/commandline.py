@@ -11,6 +11,7 @@ from rich.console import Console
 
 from xstilts import files, task
 from xstilts.store import begin, publish
+from xstilts.sweep.asked import here
 from xstilts.sweep.plan import Plan
 
 Planned = Callable[..., Plan]
@@ -48,7 +49,11 @@ def done(plan: Plan, stage: str, weights: bool = True, **record: Any) -> Path:
         (attempt / "checkpoint").mkdir()
         (attempt / "checkpoint" / "model.safetensors").write_bytes(b"w" * 1000)
     if record:
-        files.write_json(attempt / "record.json", {"status": "done", **record})
+        one = plan.stages[stage]
+        notes = {"machine": {"device": here(one).device}, **record.pop("notes", {})}
+        files.write_json(
+            attempt / "record.json", {"status": "done", "model": one.about["model"], "notes": notes, **record}
+        )
     publish(folder, attempt)
     return attempt
 

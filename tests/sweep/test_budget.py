@@ -6,6 +6,7 @@ import pytest
 from commandline import Planned, chain, done
 
 from xstilts.errors import UserError
+from xstilts.stage import Stage
 from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.budget import within
 from xstilts.sweep.cost import costs
@@ -47,7 +48,11 @@ def test_never_above_the_budget_and_never_a_cell_without_its_baseline(planned: P
 def test_several_devices_cost_several_times(planned: Planned) -> None:
     plan = measured(planned(*GRID))
     budget = 0.9 * hours(plan)
-    assert len(within(plan, budget, lambda stage: Asked("big", 2, None)).cells) < len(within(plan, budget, here).cells)
+
+    def two(stage: Stage) -> Asked:
+        return Asked("big", 2, None, device=here(stage).device)
+
+    assert len(within(plan, budget, two).cells) < len(within(plan, budget, here).cells)
 
 
 def test_the_same_command_twice_is_the_same_plan(planned: Planned) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from commandline import Planned, chain, done
 
 from xstilts.stage import Stage
+from xstilts.sweep.asked import Asked
 from xstilts.sweep.cost import Cost, costs, longest, peak_disk, priorities, seed, shared, tokens
 from xstilts.sweep.measured import measured
 
@@ -94,6 +96,11 @@ def test_the_longest_path_and_what_goes_first(planned: Planned) -> None:
     assert max(first, key=first.__getitem__) == longest(plan, cost)[0]
 
 
+def on(device: str) -> Callable[[Stage], Asked]:
+    """What a launcher asks for."""
+    return lambda stage: Asked("here", 1, None, device=device)
+
+
 def test_unknown_sizes_do_not_break_the_order(planned: Planned) -> None:
     plan = planned("inter=none,mnli", "target=xquad,xnli")
     plan.stages[chain(plan, inter="none", target="xnli")[0]].spec["mixture"][0]["train"][0]["rows"] = None
@@ -119,12 +126,25 @@ def test_other_sweeps_of_the_store_are_measures_too(planned: Planned) -> None:
     notes = {"tokens": 5000, "peak_memory": 3 * 10**9, "machine": {"device": "some GPU"}}
     done(earlier, chain(earlier)[0], model="base", seconds=50.0, notes=notes)
     plan = planned("inter=mnli", "target=xnli", "model=base,large")
-    cost = costs(plan)
+    cost = costs(plan, on("cuda"))
     for name, stage in plan.stages.items():
         like = stage.kind == "train" and stage.about["model"] == "base"
         assert cost[name].seconds == (pytest.approx(tokens(stage) / 100) if like else None)
         assert (cost[name].memory == 3 * 10**9) == cost[name].measured == like
-    assert measured(plan).devices == ["some GPU"]
+    assert measured(plan, on("cuda")).devices == ["some GPU"]
+
+
+@pytest.mark.parametrize(("device", "name"), [("cpu", "cpu"), ("cuda", "some GPU")])
+def test_a_cpu_says_nothing_of_a_gpu(planned: Planned, device: str, name: str) -> None:
+    """A rehearsal on a workstation, then the cluster, in one store: whether its own plan or an earlier one's."""
+    plan = planned("inter=mnli", "target=xnli", "model=base")
+    notes = {"tokens": 5000, "peak_memory": 3 * 10**9, "machine": {"device": name}}
+    first, train, _ = chain(plan, inter="mnli")
+    done(plan, first, seconds=50.0, notes=notes)
+    for asked in ("cpu", "cuda"):
+        cost = costs(plan, on(asked))[train]
+        assert (cost.seconds is not None) == cost.measured == (asked == device)
+        assert measured(plan, on(asked)).devices == ([name] if asked == device else [])
 
 
 def test_seed_first(planned: Planned) -> None:

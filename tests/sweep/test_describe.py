@@ -11,7 +11,7 @@ from commandline import Planned, chain, done, fill, said
 
 from xstilts.stage import Stage
 from xstilts.sweep import sweeps
-from xstilts.sweep.asked import Asked
+from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.cost import costs
 from xstilts.sweep.describe import _flop, describe, size
 from xstilts.sweep.plan import Plan
@@ -57,7 +57,7 @@ def test_what_is_reused_and_by_whom(planned: Planned) -> None:
     assert re.search(r"3 stages are done and reused: 3 of sweep first \(.+\)", text(plan))
     assert rows(plan)["train", "base"][:4] == ["2", "0", "0.0 FLOP", "-"]
     assert rows(plan)["evaluate", "base"][:2] == ["2", "1"]
-    assert "hours as measured in this store, on an unnamed device" in text(plan)
+    assert f"hours as measured in this store, on {here(plan.stages[stage]).device}" in text(plan)
 
 
 def test_hours_of_gpus_and_memory_by_partition(planned: Planned) -> None:
@@ -73,7 +73,7 @@ def test_hours_of_gpus_and_memory_by_partition(planned: Planned) -> None:
     shown = said(lambda console: describe(plan, console, ask=ask))
     foreseen = size(costs(plan, ask)[chain(plan, target="xnli")[0]].memory)
     found = [re.split(r"\s{2,}", line.strip()) for line in shown.splitlines()]
-    hours = (costs(plan)[tatoeba].seconds or 0.0) / 3600
+    hours = (costs(plan, ask)[tatoeba].seconds or 0.0) / 3600
     assert ["big", "1", "-", "1", f"up to {foreseen} predicted", "64.0 GB"] in found
     assert ["small", "1", f"{hours:.2f}", "0", "7.0 GB measured", "16.0 GB"] in found
     assert 0 < hours < 0.5  # XNLI is larger, in fifteen languages

@@ -48,12 +48,12 @@ def within(plan: Plan, hours: float, ask: Callable[[Stage], Asked]) -> Plan:
 def _prices(plan: Plan, ask: Callable[[Stage], Asked]) -> dict[str, float]:
     """Device-hours of every stage."""
     found, unknown = {}, set()
-    for name, cost in costs(plan).items():
+    for name, cost in costs(plan, ask).items():
         stage = plan.stages[name]
-        if cost.seconds is None or isnan(cost.seconds):
-            unknown.add(f"{stage.kind} of {stage.about['model']}")
-            continue
         asked = ask(stage)
+        if cost.seconds is None or isnan(cost.seconds):
+            unknown.add(f"{stage.kind} of {stage.about['model']} on a {'GPU' if asked.device == 'cuda' else 'CPU'}")
+            continue
         found[name] = asked.seconds(cost.seconds) / 3600 * asked.devices
     if unknown:
         raise UserError(

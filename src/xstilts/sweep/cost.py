@@ -2,7 +2,8 @@
 
 Floating-point operations are counted as 6 N a token trained and 2 N a token read (Kaplan et al. 2020), N without
 embeddings; tokens from the published sizes and a mean length a format. Where the store holds measured stages of the
-same model and kind, seconds and memory come from them; elsewhere there is no guess at seconds.
+same model and kind on such a device, CPU or GPU, seconds and memory come from them; elsewhere there is no guess at
+seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from xstilts.stage import Stage
 from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.foreseen import foresee
 from xstilts.sweep.lengths import TOKENS
-from xstilts.sweep.measured import Like, measured, ranks
+from xstilts.sweep.measured import Like, device, like, measured, ranks
 from xstilts.sweep.plan import Plan
 
 BYTES = 4  # a parameter in a checkpoint
@@ -30,7 +31,7 @@ class Cost:
     """Of one stage. `flop` is NaN when sizes are not known before fetching."""
 
     flop: float
-    seconds: float | None  # of one process, as measured in this store on stages like this one
+    seconds: float | None  # of one process, as measured in this store on stages and devices like this one
     disk: int  # bytes that stay until retention
     transient: int  # bytes while it runs
     memory: int = 0  # bytes on its device: the most that was measured of its like, else what is foreseen
@@ -86,35 +87,36 @@ def _weight(size: float, recipe: dict[str, Any]) -> float:
 
 def costs(plan: Plan, ask: Callable[[Stage], Asked] = here) -> dict[str, Cost]:
     """Of every stage of the plan, on what is asked for it."""
-    known = measured(plan)
+    known = measured(plan, ask)
     speed = {**known.speed, **_corrected(plan)}
     found = {}
     for stage in plan.stages.values():
         total, _ = parameters(stage)
-        train, like = stage.kind == "train", (stage.about["model"], stage.kind)
-        read, rate, asked = tokens(stage), speed.get(like), ask(stage)
+        train, read, asked = stage.kind == "train", tokens(stage), ask(stage)
+        alike = like(stage, asked)
+        rate = speed.get(alike)
         foreseen = foresee(stage, asked.device, shards=asked.tasks if stage.numerics["shard"] else 1)
         found[stage.id] = Cost(
             flop=flop(stage, read),
             seconds=read / rate if rate else None,
             disk=total * BYTES if train else 0,
             transient=total * STATE if train else 0,
-            memory=known.memory.get(like, foreseen.need.total),
-            measured=like in known.memory,
-            bound=foreseen.bound and like not in known.memory,
+            memory=known.memory.get(alike, foreseen.need.total),
+            measured=alike in known.memory,
+            bound=foreseen.bound and alike not in known.memory,
         )
     return found
 
 
 def _corrected(plan: Plan) -> dict[Like, float]:
-    """Estimated tokens a second by (model, kind), from done stages of the plan: the estimate corrects itself."""
+    """Estimated tokens a second of stages alike, from done stages of the plan: the estimate corrects itself."""
     rates: dict[Like, list[float]] = {}
     for stage in plan.stages.values():
         folder = plan.store.folder(stage.id)
         record = (folder.record() or {}) if folder.marker.exists() else {}
         if record.get("seconds"):
             rate = tokens(stage) / record["seconds"] / ranks(record)
-            rates.setdefault((stage.about["model"], stage.kind), []).append(rate)
+            rates.setdefault((stage.about["model"], stage.kind, device(record)), []).append(rate)
     return {key: median(values) for key, values in rates.items()}
 
 

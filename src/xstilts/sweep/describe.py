@@ -49,7 +49,7 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
     for line in unavailable(plan):
         say(line, style="yellow")
     if any(cost[s].seconds is not None for s in needed):
-        say(f"hours as measured in this store, on {', '.join(measured(plan).devices) or 'an unnamed device'}")
+        say(f"hours as measured in this store, on {', '.join(measured(plan, ask).devices)}")
     for line in _memory_said(plan, cost, ask):
         say(line)
     say(f"peak disk {size(peak_disk(plan, cost, workers))} with keep={plan.keep}")
