@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from xstilts.model.dropout import Dropout
+
 if TYPE_CHECKING:
     from xstilts.model.encoder import Encoder
 
@@ -28,7 +30,7 @@ class SentenceHead(nn.Module):
     def __init__(self, encoder: Encoder, outputs: int, dropout_first: bool) -> None:
         super().__init__()
         self.dense = linear(encoder, encoder.hidden_size)
-        self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)
+        self.dropout = Dropout(encoder.config.hidden_dropout_prob)
         self.out_proj = linear(encoder, outputs)
         self.dropout_first = dropout_first
 

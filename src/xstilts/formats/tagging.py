@@ -17,6 +17,7 @@ from xstilts.formats.base import Format, Limits, Outputs, Part, Score
 from xstilts.formats.heads import linear
 from xstilts.formats.labels import IGNORED, codes
 from xstilts.formats.sequences import Frame, Ragged, by_item, join, offsets, one_a_unit, tokenize
+from xstilts.model.dropout import Dropout
 from xstilts.scoring.accuracy import commonest
 from xstilts.scoring.tags import chunk_f1, token_accuracy
 from xstilts.task import Task
@@ -32,7 +33,7 @@ class TaggingHead(nn.Module):
 
     def __init__(self, encoder: Encoder, labels: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(encoder.config.hidden_dropout_prob)
+        self.dropout = Dropout(encoder.config.hidden_dropout_prob)
         self.out_proj = linear(encoder, labels)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:

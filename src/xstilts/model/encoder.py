@@ -15,6 +15,7 @@ from transformers.initialization import no_init_weights
 
 from xstilts.errors import UserError
 from xstilts.model import adapters, weights
+from xstilts.model import dropout as dropouts
 from xstilts.model.firsts import only
 from xstilts.model.packing import NAME, Packing
 
@@ -41,6 +42,7 @@ class Encoder(nn.Module):
             self.model: PreTrainedModel = AutoModel.from_config(
                 self.config, attn_implementation=NAME, **self.adapter.options
             )
+        dropouts.install(self.model)
         self.register_buffer("row", None, persistent=False)  # int64 [V], of every id; see `keep_rows`
         self.left: dict[str, torch.Tensor] = {}  # see `load_rest`: such as `lm_head.*`, which a head may start from
 

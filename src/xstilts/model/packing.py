@@ -3,7 +3,8 @@
 Everything else in an encoder is done a token at a time and never needs to know where a sequence ends. So a batch is one
 row of tokens for the stock model, and only `attend`, in transformers' registry under `packed`, sees the sequences. In
 half precision on a CUDA device it is one call of the flash kernel that torch carries. Everywhere else the sequences,
-sorted by length, fall into groups of similar length, and each group is one padded `scaled_dot_product_attention`.
+sorted by length, fall into groups of similar length, and each group is one padded `scaled_dot_product_attention`, or,
+for dropout on a CPU, which that leaves to its slowest kernel, the same in plain steps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface
 
 from xstilts.data.batches import sent
+from xstilts.model import dropout as dropouts
 
 NAME = "packed"
 
@@ -168,17 +170,17 @@ def _in_groups(
     scaling: float | None,
     window: int | None,
 ) -> torch.Tensor:
-    found, done = [], 0
+    found = []
     first = len(query) < len(key)
-    for group in packing.groups:
-        k, v = (_padded(x[group.begin : group.end], group).transpose(1, 2) for x in (key, value))
+    sizes = [group.end - group.begin for group in packing.groups]
+    asked = [group.count for group in packing.groups] if first else sizes
+    # Not a slice a group, whose gradient would be a whole tensor, nearly all zeros, to be added to the others'.
+    for group, q, k, v in zip(packing.groups, query.split(asked), key.split(sizes), value.split(sizes), strict=True):
+        k, v = (_padded(x, group).transpose(1, 2) for x in (k, v))
         if first:
-            found.append(
-                _scaled(query[done : done + group.count, :, None], k, v, group.mask, dropout, scaling)[:, :, 0]
-            )
-            done += group.count
+            found.append(_scaled(q[:, :, None], k, v, group.mask, dropout, scaling)[:, :, 0])
             continue
-        q = _padded(query[group.begin : group.end], group).transpose(1, 2)
+        q = _padded(q, group).transpose(1, 2)
         mask = group.mask
         if window is not None and window < group.width:
             place = torch.arange(group.width, device=query.device)
@@ -198,7 +200,13 @@ def _scaled(
     dropout: float,
     scaling: float | None,
 ) -> torch.Tensor:
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling)
+    if not (dropout and query.is_cpu):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling)
+    scores = (query * (query.shape[-1] ** -0.5 if scaling is None else scaling)) @ key.transpose(-1, -2)
+    if mask is not None:  # by a finite number: a padded query may see nothing at all, and must not become NaN
+        scores = scores + scores.new_zeros(mask.shape).masked_fill_(~mask, torch.finfo(scores.dtype).min)
+    shares = torch.softmax(scores, -1)
+    return (shares * dropouts.mask(shares.shape, dropout, shares.dtype)) @ value
 
 
 def _padded(rows: torch.Tensor, group: Group) -> torch.Tensor:
