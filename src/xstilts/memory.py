@@ -13,6 +13,7 @@ tensor of real steps. With P trained parameters, T tokens at once, L layers of w
   a CPU, dropout leaves only the plain one, which saves three numbers a pair of tokens and head.
 - the loss of masked language modelling: four-byte logits of the whole vocabulary, three times (softmax, and two steps
   of its backward pass), for the tokens that are predicted.
+- on a CPU the gradient of a cut embedding table stays from step to step (`xstilts.model.embeddings`).
 - shards: FSDP2 gives each GPU its part of weights, gradients and moments, and gathers a block and the next one, and
   what is in no block, while they are needed (Zhao et al. 2023). Not tracked, unlike all else here.
 
@@ -139,23 +140,22 @@ def training(
     rest = shape.parameters - shape.table
     table = rows * shape.hidden
     trained = rest + table + _head(shape, load.format)
-    weights, moments = -(-4 * trained // shards), -(-8 * trained // shards)
+    weights, moments = -(-4 * trained // shards) + _gathered(shape, table, shards), -(-8 * trained // shards)
     gradients = 4 * trained
     copies, activations, loss = _copies(shape, device, load), _activations(shape, device, load, dropout), 0
     if load.format == VOCABULARY:
         loss = int(12 * load.predicted * load.tokens * shape.vocabulary)
     turning = load.tokens * (shape.inner * device.number + 4 * shape.hidden)  # gradients between two blocks
-    forward = copies + activations + max(loss, turning) + (-(-gradients // shards) if load.several else 0)
+    stays = _stays(shape, rows, device, shards)
+    here = -(-gradients // shards) if load.several else stays
+    forward = copies + activations + max(loss, turning) + here
     # The table's gradient comes last and dense: beside the one it is added to, if there is one. The output layer of a
     # language model has another one, and autograd puts the two together in a third.
-    backward = -(-gradients // shards) + 4 * table * (load.several + 2 * (load.format == VOCABULARY))
+    backward = -(-gradients // shards) + 4 * table * (load.several * (not stays) + 2 * (load.format == VOCABULARY))
     process = _process(shape, device, extra=(shape.table if rows < shape.vocabulary else 0) + best * trained)
     if device.name == "cpu":
         process += int(KEPT * activations)
-    if shards > 1:
-        weights += _gathered(shape, table)
     if forward >= backward:
-        here = -(-gradients // shards) if load.several else 0
         return Need(weights, moments, here, copies, activations, max(loss, turning), process)
     return Need(weights, moments, backward, process=process)
 
@@ -168,20 +168,26 @@ def evaluating(
     `shards`: as in `training`.
     """
     table = (shape.vocabulary if rows is None else rows) * shape.hidden
-    weights = -(-4 * (shape.parameters - shape.table + table) // shards) + (shards > 1) * _gathered(shape, table)
+    weights = -(-4 * (shape.parameters - shape.table + table) // shards) + _gathered(shape, table, shards)
     b = device.number
     # The widest moment of a block: three float32 states, what the inner layer reads, and it before and after gelu.
     held = load.tokens * (shape.hidden * (12 + 2 * device.bf16) + (3 if shape.gated else 2) * b * shape.inner)
     loss = int((8 + 2 * device.bf16) * load.predicted * load.tokens * shape.vocabulary) * (load.format == VOCABULARY)
     copies = _copies(shape, device, load)
+    gradient = 0 if rows is None else _stays(shape, rows, device, shards)
     if load.format in FIRSTS:  # the last block is not read yet, and takes less
         copies -= 2 * shape.block * device.bf16
-    return Need(weights, moments, 0, copies, held, loss, _process(shape, device))
+    return Need(weights, moments, gradient, copies, held, loss, _process(shape, device))
 
 
-def _gathered(shape: Shape, table: int) -> int:
-    """Bytes of weights that are whole for a while on every GPU: a block and the next one, and what is in no block."""
-    return 4 * (2 * shape.block + table)
+def _stays(shape: Shape, rows: int, device: Device, shards: int) -> int:
+    """Bytes of gradients between steps: on a CPU a cut table's (`xstilts.model.embeddings`)."""
+    return 4 * rows * shape.hidden if device.name == "cpu" and rows < shape.vocabulary and shards == 1 else 0
+
+
+def _gathered(shape: Shape, table: int, shards: int) -> int:
+    """Bytes of sharded weights that are whole for a while on every GPU: two blocks, and what is in no block."""
+    return 4 * (2 * shape.block + table) if shards > 1 else 0
 
 
 def _copies(shape: Shape, device: Device, load: Load) -> int:

@@ -16,6 +16,7 @@ from transformers.initialization import no_init_weights
 from xstilts.errors import UserError
 from xstilts.model import adapters, weights
 from xstilts.model import dropout as dropouts
+from xstilts.model.embeddings import Embeddings
 from xstilts.model.firsts import only
 from xstilts.model.packing import NAME, Packing
 
@@ -77,7 +78,7 @@ class Encoder(nn.Module):
         self.row = torch.full((len(whole),), -1)
         self.row[ids] = torch.arange(len(ids))
         padding = int(self.row[self.config.pad_token_id])
-        self.model.set_input_embeddings(nn.Embedding(len(ids), whole.shape[1], padding, _weight=whole[ids]))
+        self.model.set_input_embeddings(Embeddings(whole[ids], padding))
         return whole
 
     @property

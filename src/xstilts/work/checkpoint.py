@@ -24,6 +24,7 @@ from torch import nn
 from xstilts import files
 from xstilts.errors import DataError
 from xstilts.model import weights
+from xstilts.model.embeddings import Embeddings
 from xstilts.model.encoder import Encoder
 from xstilts.model.parallel import Group
 from xstilts.model.shards import Shards, local
@@ -73,6 +74,8 @@ class Trained(nn.Module):
         """Keep this rank's share alone, on a device; see `xstilts.model.shards`."""
         blocks = self.encoder.model.get_submodule(self.encoder.adapter.blocks)
         assert isinstance(blocks, nn.ModuleList)
+        if isinstance(table := self.encoder.embeddings, Embeddings):
+            table.in_place = False
         self.shards, self.rows = Shards(self, blocks, device, group), Rows(group.rank, group.size)
 
     @property
