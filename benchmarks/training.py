@@ -1,7 +1,7 @@
 """Training beside what people use: `python benchmarks/training.py [--kind pos] [--distinct 20000]`.
 
 Contestants train the same stock architecture, from the same random weights, on the same data set with the same batch
-size, learning rate schedule, clipping and AdamW, in fp32:
+size, learning rate schedule, clipping and AdamW, in fp32 or under bf16 autocast (--precision bf16):
 
 - scripts: a stand-in for XTREME's and jiant's loops (`peers.scripted` says in what);
 - max length, dynamic, grouped: Hugging Face's Trainer with every batch padded to max_length, as run_xnli.py and
@@ -41,12 +41,16 @@ def main() -> None:
     parser.add_argument("--kind", choices=["nli", "pos", "qa"], default="nli")
     parser.add_argument("--distinct", type=int, default=40_000, help="ids that occur, of 250,002 (default 40000)")
     parser.add_argument("--model", choices=["small", "base"], default="small", help="6 x 384 or XLM-R base")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 wants a CPU with AMX")
     parser.add_argument("--items", type=int, default=6400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", help="contestants, comma-separated")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    shape, way = {"small": SMALL, "base": BASE}[options.model], Way.of(options.kind)
+    shape, way = (
+        {"small": SMALL, "base": BASE}[options.model],
+        replace(Way.of(options.kind), precision=options.precision),
+    )
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         made = library(place / "library", options.kind, options.items, options.distinct)
@@ -61,7 +65,8 @@ def main() -> None:
         }
         if options.only:
             contestants = {name: contestants[name] for name in options.only.split(",")}
-        title = f"training, {options.kind}, {options.model}, {options.distinct:,} of {VOCABULARY:,} ids"
+        what = f"{options.kind}, {options.model}, {options.precision}"
+        title = f"training, {what}, {options.distinct:,} of {VOCABULARY:,} ids"
         against = [name for name in ("scripts", "max length", "grouped") if name in contestants]
         contest(title, "useful tokens", contestants, options.rounds, against or list(contestants)[:1])
 
