@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,8 +33,9 @@ def test_a_gpus_search_finds_what_a_cpus_does(seed: int, queries: int, candidate
     """Small whole numbers, so that equal similarities are common and exact, zeros of both signs among them."""
     rng = np.random.default_rng(seed)
     x, y = (rng.integers(-1, 2, size=(n, 2)).astype(np.float32) for n in (queries, candidates))
-    found = neighbours._search(x, y, k, CPU)
-    for ours, expected in zip(found, ranking.top_k_both_ways(x, y, k), strict=True):
+    found = [*neighbours._top_k_both_ways(x, y, k, CPU), neighbours._top_k(x, y, k, CPU)]
+    wanted = [*ranking.top_k_both_ways(x, y, k), ranking.top_k(x, y, k)]
+    for ours, expected in zip(found, wanted, strict=True):
         for a, b in zip(ours, expected, strict=True):
             np.testing.assert_array_equal(a, b)
             assert a.dtype == b.dtype
@@ -41,7 +43,7 @@ def test_a_gpus_search_finds_what_a_cpus_does(seed: int, queries: int, candidate
 
 def test_similarities_of_every_size_keep_their_order() -> None:
     numbers = np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, 0.1, -0.1, 1, -1], dtype=np.float32)[:, None]
-    (similarities, positions), _ = neighbours._search(np.ones((1, 1), np.float32), numbers, len(numbers), CPU)
+    similarities, positions = neighbours._top_k(np.ones((1, 1), np.float32), numbers, len(numbers), CPU)
     assert similarities.tolist() == [sorted(numbers[:, 0].tolist(), reverse=True)]
     assert positions.tolist() == [np.argsort(-numbers[:, 0], kind="stable").tolist()]
 
@@ -50,7 +52,7 @@ def test_mining_by_either_search() -> None:
     rng = np.random.default_rng(0)
     source, target = rng.uniform(0.1, 1, size=(40, 3)), rng.uniform(0.1, 1, size=(30, 3))
     expected = ranking.mine(source, target)
-    found = ranking.mine(source, target, search=lambda x, y, k: neighbours._search(x, y, k, CPU))
+    found = ranking.mine(source, target, search=partial(neighbours._top_k_both_ways, device=CPU))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)
 

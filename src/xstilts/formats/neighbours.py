@@ -7,6 +7,7 @@ products: of equal similarities the earlier candidate comes first on both, and n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -25,32 +26,42 @@ def top_k(queries: np.ndarray, candidates: np.ndarray, k: int) -> Found:
     device = torch.get_default_device()
     if device.type == "cpu":
         return ranking.top_k(queries, candidates, k)
-    return _search(queries, candidates, k, device, both=False)[0]
+    return _top_k(queries, candidates, k, device)
 
 
 def mine(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `ranking.mine`."""
     device = torch.get_default_device()
-    search = ranking.top_k_both_ways if device.type == "cpu" else partial(_search, device=device)
+    search = ranking.top_k_both_ways if device.type == "cpu" else partial(_top_k_both_ways, device=device)
     return ranking.mine(source, target, search=search)
 
 
-def _search(
-    queries: np.ndarray, candidates: np.ndarray, k: int, device: torch.device, both: bool = True
-) -> tuple[Found, Found]:
-    """As `ranking.top_k_both_ways`; the way back is empty unless `both`."""
-    forward = Best(len(queries), min(k, len(candidates)), device)
-    backward = Best(len(candidates), min(k, len(queries)) if both else 0, device)
+def _top_k(queries: np.ndarray, candidates: np.ndarray, k: int, device: torch.device) -> Found:
+    best = Best(len(queries), min(k, len(candidates)), device)
+    for row, column, similarities in _products(queries, candidates, device):
+        best.add(row, column, similarities)
+    return best.found()
+
+
+def _top_k_both_ways(source: np.ndarray, target: np.ndarray, k: int, device: torch.device) -> tuple[Found, Found]:
+    forward = Best(len(source), min(k, len(target)), device)
+    backward = Best(len(target), min(k, len(source)), device)
+    for row, column, similarities in _products(source, target, device):
+        forward.add(row, column, similarities)
+        backward.add(column, row, similarities.T)
+    return forward.found(), backward.found()
+
+
+def _products(
+    queries: np.ndarray, candidates: np.ndarray, device: torch.device
+) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Blocks of similarities, and where their first row and column stand."""
     for start in range(0, len(candidates), KEPT):
         kept = torch.from_numpy(candidates[start : start + KEPT]).to(device)
         for row in range(0, len(queries), QUERIES):
             asking = torch.from_numpy(queries[row : row + QUERIES]).to(device)
             for place, block in enumerate(kept.split(CANDIDATES)):
-                column, similarities = start + place * CANDIDATES, asking @ block.T
-                forward.add(row, column, similarities)
-                if both:
-                    backward.add(column, row, similarities.T)
-    return forward.found(), backward.found()
+                yield row, start + place * CANDIDATES, asking @ block.T
 
 
 class Best:
@@ -67,8 +78,7 @@ class Best:
         """Those [R, C] of the queries from `query` on with the candidates from `candidate` on."""
         rows, columns = similarities.shape
         best = self.keys[query : query + rows]
-        bits = (similarities + 0.0).view(torch.int32)  # -0.0 is 0.0
-        rising = bits ^ (bits >> 31 & 0x7FFFFFFF)  # whole numbers in the order of the floats
+        rising = _turned((similarities + 0.0).view(torch.int32))  # -0.0 is 0.0
         places = torch.arange(candidate, candidate + columns, device=best.device)
         keys = (rising.long() << 32) + (LAST - places)
         new = keys.topk(min(best.shape[1], columns)).values
@@ -76,6 +86,10 @@ class Best:
 
     def found(self) -> Found:
         keys = self.keys.cpu()
-        rising = (keys >> 32).int()
-        similarities = (rising ^ (rising >> 31 & 0x7FFFFFFF)).view(torch.float32)
+        similarities = _turned((keys >> 32).int()).view(torch.float32)
         return similarities.numpy(), (LAST - (keys & LAST)).numpy()
+
+
+def _turned(bits: torch.Tensor) -> torch.Tensor:
+    """Of the bits of floats, int32, whole numbers in the floats' order; and of those the bits again."""
+    return bits ^ (bits >> 31 & 0x7FFFFFFF)
