@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,6 @@ class Mixture:
     draws: np.ndarray  # int64 [steps], how often that entry had its turn before
     lengths: Sequence[np.ndarray]  # tokens of each unit of each entry
     bucket: int | None  # steps of an entry whose units are exchanged until each has units of similar length
-    turned: tuple[int, ...]  # turns of each entry
 
     @classmethod
     def plan(
@@ -90,14 +89,18 @@ class Mixture:
         for entry in range(len(sizes)):
             mine = turns == entry
             draws[mine] = np.arange(mine.sum())
-        bucket, turned = recipe.get("bucket"), tuple(np.bincount(turns, minlength=len(sizes)).tolist())
-        return cls(
-            tuple(sizes), recipe["batch_size"], seed, max(1, round(epoch)), turns, draws, lengths, bucket, turned
-        )
+        bucket = recipe.get("bucket")
+        return cls(tuple(sizes), recipe["batch_size"], seed, max(1, round(epoch)), turns, draws, lengths, bucket)
 
     @property
     def steps(self) -> int:
         return len(self.turns)
+
+    @cached_property
+    def turned(self) -> list[int]:
+        """How many turns every entry has."""
+        counts: list[int] = np.bincount(self.turns, minlength=len(self.sizes)).tolist()
+        return counts
 
     def batch(self, step: int) -> tuple[int, np.ndarray]:
         """The entry of a step, counted from 0, and the units of it, int64 [batch_size].
