@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import isnan
 
 from xstilts.errors import UserError
 from xstilts.stage import Stage
@@ -51,7 +50,7 @@ def _prices(plan: Plan, ask: Callable[[Stage], Asked]) -> dict[str, float]:
     for name, cost in costs(plan, ask).items():
         stage = plan.stages[name]
         asked = ask(stage)
-        if cost.seconds is None or isnan(cost.seconds):
+        if cost.seconds is None:
             unknown.add(f"{stage.kind} of {stage.about['model']} on a {'GPU' if asked.device == 'cuda' else 'CPU'}")
             continue
         found[name] = asked.seconds(cost.seconds) / 3600 * asked.devices

@@ -19,7 +19,7 @@ from xstilts.stage import Stage
 from xstilts.sweep.asked import Asked, here
 from xstilts.sweep.foreseen import foresee
 from xstilts.sweep.lengths import TOKENS
-from xstilts.sweep.measured import Like, device, like, measured, ranks
+from xstilts.sweep.measured import Like, Measured, device, like, measured, ranks
 from xstilts.sweep.plan import Plan
 
 BYTES = 4  # a parameter in a checkpoint
@@ -85,20 +85,20 @@ def _weight(size: float, recipe: dict[str, Any]) -> float:
     return 1.0 if recipe["sampler"] == "uniform" else size
 
 
-def costs(plan: Plan, ask: Callable[[Stage], Asked] = here) -> dict[str, Cost]:
-    """Of every stage of the plan, on what is asked for it."""
-    known = measured(plan, ask)
+def costs(plan: Plan, ask: Callable[[Stage], Asked] = here, known: Measured | None = None) -> dict[str, Cost]:
+    """Of every stage of the plan, on what is asked for it. `known`: what was measured, where the caller has asked."""
+    known = known or measured(plan, ask)
     speed = {**known.speed, **_corrected(plan)}
     found = {}
     for stage in plan.stages.values():
         total, _ = parameters(stage)
         train, read, asked = stage.kind == "train", tokens(stage), ask(stage)
         alike = like(stage, asked)
-        rate = speed.get(alike)
+        seconds = read / speed.get(alike, math.nan)
         foreseen = foresee(stage, asked.device, shards=asked.tasks if stage.numerics["shard"] else 1)
         found[stage.id] = Cost(
             flop=flop(stage, read),
-            seconds=read / rate if rate else None,
+            seconds=None if math.isnan(seconds) else seconds,
             disk=total * BYTES if train else 0,
             transient=total * STATE if train else 0,
             memory=known.memory.get(alike, foreseen.need.total),
@@ -114,7 +114,7 @@ def _corrected(plan: Plan) -> dict[Like, float]:
     for stage in plan.stages.values():
         folder = plan.store.folder(stage.id)
         record = (folder.record() or {}) if folder.marker.exists() else {}
-        if record.get("seconds"):
+        if record.get("seconds") and tokens(stage) > 0:  # which NaN is not
             rate = tokens(stage) / record["seconds"] / ranks(record)
             rates.setdefault((stage.about["model"], stage.kind, device(record)), []).append(rate)
     return {key: median(values) for key, values in rates.items()}

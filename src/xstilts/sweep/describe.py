@@ -24,7 +24,8 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stage], Asked] = here) -> None:
     """Cells, unique stages, what is reused, overlaps, compute, time, memory, disk, the longest path."""
-    cost = costs(plan, ask)
+    known = measured(plan, ask)
+    cost = costs(plan, ask, known)
     needed = plan.needed()
     added = f" ({plan.baseline_added} added as the inter=none baseline; baseline=false leaves them out)"
     say = partial(console.print, markup=False, highlight=False)
@@ -49,7 +50,7 @@ def describe(plan: Plan, console: Console, workers: int = 1, ask: Callable[[Stag
     for line in unavailable(plan):
         say(line, style="yellow")
     if any(cost[s].seconds is not None for s in needed):
-        say(f"hours as measured in this store, on {', '.join(measured(plan, ask).devices)}")
+        say(f"hours as measured in this store, on {', '.join(known.devices)}")
     for line in _memory_said(plan, cost, ask):
         say(line)
     say(f"peak disk {size(peak_disk(plan, cost, workers))} with keep={plan.keep}")
@@ -76,7 +77,7 @@ def _stages(plan: Plan, needed: dict[str, Stage], cost: dict[str, Cost], ask: Ca
     for (kind, model), stages in sorted(rows.items(), reverse=True):
         left = [s for s in stages if s.id in needed]
         seconds = [_seconds(cost[s.id], ask(s)) for s in left]
-        known = [s for s in seconds if s is not None and not math.isnan(s)]
+        known = [s for s in seconds if s is not None]
         hours = _hours(sum(known)) if left and len(known) == len(left) else "-"
         flop = _flop([cost[s.id].flop for s in left])
         table.add_row(kind, Text(model), str(len(stages)), str(len(left)), flop, hours, _memory(stages, cost))
@@ -94,7 +95,7 @@ def _partitions(needed: dict[str, Stage], cost: dict[str, Cost], ask: Callable[[
         table.add_column(name, justify="right")
     for partition, stages in sorted(rows.items()):
         seconds = [(_seconds(cost[stage.id], asked), asked.gpus) for stage, asked in stages]
-        known = [s * gpus for s, gpus in seconds if s is not None and not math.isnan(s)]
+        known = [s * gpus for s, gpus in seconds if s is not None]
         hours = f"{sum(known) / 3600:.2f}" if known else "-"
         most = max((asked.memory or math.inf for _, asked in stages), default=math.inf)
         wanted = size(most) if most < math.inf else "-"
