@@ -139,29 +139,31 @@ def cut(frame: pd.DataFrame) -> pd.DataFrame:
 
 def newest(sweeps: Iterable[Sweep]) -> list[Asked]:
     """Every cell once: the last word is the newest sweep's."""
-    cells: dict[tuple[Any, ...], Asked] = {}
-    for sweep in sorted(sweeps, key=lambda s: (s.created, s.name)):
-        for cell in sweep.cells:
-            cells[tuple(cell[key] for key in CELL)] = Asked(cell, sweep.seen[cell["model"]])
-    return list(cells.values())
+    return list({key: Asked(cell, sweep.seen[cell["model"]]) for key, cell, sweep in _cells(sweeps)}.values())
 
 
 def replaced(sweeps: Iterable[Sweep]) -> Iterator[str]:
     """A line a sweep of which `newest` has cells in the form of a newer one that are not the same evaluation."""
     cells: dict[tuple[Any, ...], tuple[str, str]] = {}
     counts: Counter[str] = Counter()
-    for sweep in sorted(sweeps, key=lambda s: (s.created, s.name)):
-        for cell in sweep.cells:
-            key, stage = tuple(cell[name] for name in CELL), str(cell["stages"][-1])
-            older, before = cells.get(key, (sweep.name, stage))
-            counts[older] += before != stage
-            cells[key] = sweep.name, stage
+    for key, cell, sweep in _cells(sweeps):
+        stage = str(cell["stages"][-1])
+        older, before = cells.get(key, (sweep.name, stage))
+        counts[older] += before != stage
+        cells[key] = sweep.name, stage
     for name, count in counts.items():
         if count:
             yield (
                 f"cells of sweep {name} that newer sweeps replace: {count}, of the same names and from other data, "
                 f"weights or versions; do=report sweep={name} shows its own"
             )
+
+
+def _cells(sweeps: Iterable[Sweep]) -> Iterator[tuple[tuple[Any, ...], dict[str, Any], Sweep]]:
+    """Of the oldest sweep first: what tells a cell apart, the cell, and its sweep."""
+    for sweep in sorted(sweeps, key=lambda s: (s.created, s.name)):
+        for cell in sweep.cells:
+            yield tuple(cell[key] for key in CELL), cell, sweep
 
 
 def _rows(asked: list[Asked], scores: dict[str, list[Row]]) -> list[tuple[Any, ...]]:
