@@ -119,14 +119,18 @@ class Lab:
         path = attempts[-1] / "progress.json" if attempts else None
         return json.loads(path.read_bytes())["done"] if path and path.exists() else 0
 
+    def left(self) -> list[str]:
+        """What is not done."""
+        stages = self.stages()
+        return [s.name for s in stages if not (s / "done.json").exists()] if stages else ["any stage"]
+
     def done(self) -> bool:
-        return bool(self.stages()) and all((s / "done.json").exists() for s in self.stages())
+        return not self.left()
 
     def all_done(self) -> None:
         """Every stage is; else the test fails, and its report says what each job printed."""
-        left = [stage.name for stage in self.stages() if not (stage / "done.json").exists()]
-        if left or not self.stages():
-            pytest.fail(f"not done: {', '.join(left) or 'no stage at all'}\n{self.said()}")
+        if left := self.left():
+            pytest.fail(f"not done: {', '.join(left)}\n{self.said()}")
 
     @property
     def sweep(self) -> str:
