@@ -33,7 +33,7 @@ class Peer:
 
     def __init__(self, made: Library, kind: str, shape: Shape, way: Way, padded: bool) -> None:
         self.kind, self.shape, self.way = kind, shape, way
-        read = features(made, kind, way)
+        read = features(made, kind, way.max_length)
         self.sizes = read.lengths.tolist()
         self.items = [_item(read, unit, kind) for unit in range(len(read))]
         pad: dict[str, Any] = {"padding": "max_length", "max_length": way.max_length} if padded else {"padding": True}
@@ -104,7 +104,6 @@ def scripted(made: Library, kind: str, shape: Shape, way: Way) -> Callable[[int]
         model = peer.model(attn_implementation="eager")
         adamw = torch.optim.AdamW(model.parameters(), RECIPE["lr"], weight_decay=RECIPE["weight_decay"], foreach=False)
         schedule = transformers.get_linear_schedule_with_warmup(adamw, 1, way.last)
-        total = 0.0
         for step, batch in enumerate(order.reshape(-1, way.batch)):
             if step == way.before:
                 clock = Clock()
@@ -112,7 +111,7 @@ def scripted(made: Library, kind: str, shape: Shape, way: Way) -> Callable[[int]
                 given = peer.collator([peer.items[i] for i in units]).to(way.device)
                 loss = model(**given).loss * AT_ONCE / way.batch
                 loss.backward()
-                total += loss.item()
+                loss.item()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=False)
             adamw.step()
             schedule.step()

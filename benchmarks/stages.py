@@ -180,16 +180,16 @@ def ours(made: Library, kind: str, shape: Shape, embeddings: str, place: Path, w
 
 def measured(made: Library, kind: str, way: Way, number: int, clock: Measured) -> Measured:
     """Useful tokens of the steps that the clock was read over."""
-    read = features(made, kind, way)
+    read = features(made, kind, way.max_length)
     mixture = Mixture.plan([read.lengths], [None], way.recipe, number)
     tokens = sum(int(read.lengths[mixture.batch(step)[1]].sum()) for step in range(way.before, way.last))
     return Measured(tokens, clock.cpu, clock.wall)
 
 
-@lru_cache(maxsize=2)
-def features(made: Library, kind: str, way: Way) -> Features:
+@lru_cache(maxsize=1)
+def features(made: Library, kind: str, max_length: int) -> Features:
     """What everybody trains on."""
     task = TASKS[kind]
     tokenizer = tokenizers.load(made.model_folder("bench"))
-    limits = Limits(way.max_length, RECIPE["stride"], RECIPE["max_query_length"])
+    limits = Limits(max_length, RECIPE["stride"], RECIPE["max_query_length"])
     return formats.get(task.format).features(made.read(kind, "en/train"), task, tokenizer, limits)
